@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+
+use crate::{Account, AccountId, BackendError, Caller, Outcome, Password};
+
+/// Reads the accounts of one tenant and sets their passwords.
+///
+/// # Contract
+/// - [`Outcome::Applied`] and [`Outcome::Refused`] are promises: whoever is not certain answers [`Outcome::Unknown`].
+///   A backend may repeat a request by itself only if the directory certainly did not act on it.
+/// - Setting the same password twice is harmless; the engine does it whenever an answer was lost.
+/// - An account whose roles cannot be established has `holdings: None`; it is never reported as holding nothing.
+/// - Dropping a future returned here is allowed at any time; a request under way is then unknown to the engine.
+/// - No password may reach a log, an error, a `Debug` output or a temporary file.
+///
+/// The conformance suite `testkit::backend_suite` checks an implementation.
+#[async_trait]
+pub trait RotationBackend: Send + Sync {
+    /// The identity we act as, with its permissions and roles, as the directory sees it now.
+    async fn caller(&self) -> Result<Caller, BackendError>;
+
+    /// The accounts that `query` names, each once. Ends after the first error; an account named by `query` that does
+    /// not exist is left out.
+    fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>>;
+
+    /// Sets one password, once.
+    async fn set_password(&self, request: &SetPassword) -> Outcome;
+
+    /// Sets up to [`max_batch`](Self::max_batch) passwords of different accounts, and gives the outcome of each in the
+    /// order asked. What is missing in the answer counts as unknown.
+    async fn set_passwords(&self, batch: &[SetPassword]) -> Vec<Outcome> {
+        futures::future::join_all(batch.iter().map(|request| self.set_password(request))).await
+    }
+
+    /// How many passwords one call of [`set_passwords`](Self::set_passwords) takes; at least 1.
+    fn max_batch(&self) -> usize {
+        1
+    }
+
+    /// When the directory last changed the password of `account`, by the directory's own clock; `None` if it does
+    /// not say. May lag behind a change just made.
+    async fn password_changed(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Timestamp>, BackendError>;
+}
+
+/// Which accounts to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccountQuery {
+    /// Every account of the tenant.
+    All,
+    /// The accounts with these object ids or user names.
+    Named(Vec<String>),
+}
+
+/// One password to set. Clones share the password's one buffer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SetPassword {
+    /// Whose password.
+    pub account: AccountId,
+    /// The new password.
+    pub password: Arc<Password>,
+    /// Whether its user must choose another one at the next sign-in.
+    pub force_change: bool,
+}
+
+impl SetPassword {
+    /// Sets `password`, with no change forced.
+    #[must_use]
+    pub fn new(account: AccountId, password: Arc<Password>) -> Self {
+        Self {
+            account,
+            password,
+            force_change: false,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use std::collections::BTreeSet;
+
+use crate::{AccountId, AssignmentState, RoleAssignment, TenantId};
+
+/// The identity we act as in one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The GUID of the tenant that the credential is valid in.
+    pub tenant: TenantId,
+    /// Object id of the service principal or user.
+    pub id: AccountId,
+    /// An application on its own, or one acting for a person.
+    pub kind: CallerKind,
+    /// Permissions by name (`User-PasswordProfile.ReadWrite.All`): `roles` of an app-only token, `scp` of a delegated one.
+    pub permissions: BTreeSet<String>,
+    /// Its directory roles: direct and through groups, active and eligible.
+    pub roles: Vec<RoleAssignment>,
+}
+
+/// How the caller signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a token has a user or has none")]
+pub enum CallerKind {
+    /// An application on its own.
+    AppOnly,
+    /// An application acting for a signed-in person.
+    Delegated,
+}
+
+impl Caller {
+    /// An application without any permission or role.
+    #[must_use]
+    pub fn app_only(tenant: TenantId, id: AccountId) -> Self {
+        Self {
+            tenant,
+            id,
+            kind: CallerKind::AppOnly,
+            permissions: BTreeSet::new(),
+            roles: Vec::new(),
+        }
+    }
+
+    /// The roles that are in force: an eligible role gives nothing until it is activated.
+    pub fn active_roles(&self) -> impl Iterator<Item = &RoleAssignment> {
+        self.roles
+            .iter()
+            .filter(|held| held.state == AssignmentState::Active)
+    }
+
+    /// The permissions that Microsoft documents for setting `passwordProfile`, the least first
+    /// (<https://learn.microsoft.com/graph/api/user-update>, table of permissions and example 3).
+    #[must_use]
+    pub fn password_permissions(kind: CallerKind) -> &'static [&'static str] {
+        match kind {
+            CallerKind::AppOnly => &[
+                "User-PasswordProfile.ReadWrite.All",
+                "User.ReadWrite.All",
+                "Directory.ReadWrite.All",
+            ],
+            CallerKind::Delegated => &[
+                "User-PasswordProfile.ReadWrite.All",
+                "User.ReadWrite.All",
+                "Directory.ReadWrite.All",
+                "Directory.AccessAsUser.All",
+            ],
+        }
+    }
+
+    /// Whether it holds one of the permissions for setting a password. Which accounts it may set is the matter of
+    /// its roles: see [`capability`](crate::capability).
+    #[must_use]
+    pub fn may_set_passwords(&self) -> bool {
+        Self::password_permissions(self.kind)
+            .iter()
+            .any(|name| self.permissions.contains(*name))
+    }
+}

@@ -1,0 +1,119 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::VersionKey;
+
+/// What went wrong, in words for a person: one sentence, the fix, and the server's id of the request for its support.
+///
+/// Never holds a password, and never the body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Place, what was found and what was expected; one lower-case sentence without a full stop.
+    pub message: String,
+    /// What to do next, if we know.
+    pub fix: Option<String>,
+    /// The server's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Problem {
+    /// A problem described by `message`.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            fix: None,
+            request_id: None,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn with_fix(self, fix: impl Into<String>) -> Self {
+        Self {
+            fix: Some(fix.into()),
+            ..self
+        }
+    }
+
+    /// Adds the server's id of the request.
+    #[must_use]
+    pub fn with_request_id(self, request_id: Option<String>) -> Self {
+        Self { request_id, ..self }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request-id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a backend could not read from its directory. Setting a password never ends in an error but in an
+/// [`Outcome`](crate::Outcome).
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// A person must act first: credential, consent, permission, role or configuration.
+    #[error("{0}")]
+    NotAuthorized(Problem),
+    /// May pass by itself: try later.
+    #[error("{0}")]
+    Unavailable(Problem),
+    /// The directory's answer is not one we understand or trust.
+    #[error("{0}")]
+    Unexpected(Problem),
+}
+
+impl BackendError {
+    /// The details.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        match self {
+            Self::NotAuthorized(problem)
+            | Self::Unavailable(problem)
+            | Self::Unexpected(problem) => problem,
+        }
+    }
+}
+
+/// Why a store did not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The version is not pending: never staged, discarded, or overtaken by a later version that became current.
+    #[error("version {} of account {} is not pending", .0.version, .0.account)]
+    NotPending(VersionKey),
+    /// May pass by itself: try again. Whether the change was made is not known.
+    #[error("{problem}")]
+    Unavailable {
+        /// The details.
+        problem: Problem,
+        /// What the storage said.
+        #[source]
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    },
+    /// A person must act first: not a store of ours, newer than this program, corrupt, or the wrong key.
+    #[error("{0}")]
+    Unusable(Problem),
+}
+
+impl StoreError {
+    /// A failure that may pass, with what the storage said.
+    #[must_use]
+    pub fn unavailable(
+        message: impl Into<String>,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Unavailable {
+            problem: Problem::new(message),
+            source: Some(Arc::new(source)),
+        }
+    }
+}
