@@ -1,0 +1,168 @@
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::{Cloud, ConfigError};
+
+/// How long a request may take, unless told otherwise. Graph answers within seconds; a gateway that does not is
+/// better left, since the engine repeats with the same password.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Names that stand for "whatever tenant", which an application on its own cannot sign in to
+/// (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>).
+const NOT_A_TENANT: [&str; 3] = ["common", "consumers", "organizations"];
+
+/// One tenant, and how to sign in to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GraphConfig {
+    /// The tenant: its GUID or one of its verified domains.
+    pub tenant: String,
+    /// The application (client) id: a GUID.
+    pub client_id: String,
+    /// What proves that we are this application.
+    pub credential: Credential,
+    /// The cloud that the tenant lives in.
+    pub cloud: Cloud,
+    /// Whether the tenant has Privileged Identity Management (Entra ID P2 or Governance). If true, eligible roles
+    /// are read, and reading accounts fails when they cannot be. If false, nobody is taken to be eligible.
+    pub pim: bool,
+    /// How long one request may take, connecting and reading the whole answer included.
+    pub timeout: Duration,
+}
+
+impl GraphConfig {
+    /// A tenant of the worldwide cloud, with PIM, and 30 s for a request.
+    #[must_use]
+    pub fn new(
+        tenant: impl Into<String>,
+        client_id: impl Into<String>,
+        credential: Credential,
+    ) -> Self {
+        Self {
+            tenant: tenant.into(),
+            client_id: client_id.into(),
+            credential,
+            cloud: Cloud::Global,
+            pim: true,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    /// The same in another cloud.
+    #[must_use]
+    pub fn with_cloud(self, cloud: Cloud) -> Self {
+        Self { cloud, ..self }
+    }
+
+    /// The same with or without Privileged Identity Management.
+    #[must_use]
+    pub fn with_pim(self, pim: bool) -> Self {
+        Self { pim, ..self }
+    }
+
+    /// The same with another time limit per request.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let named = |character: char| character.is_ascii_alphanumeric() || "-.".contains(character);
+        let tenant_is_named = self.tenant.contains(['.', '-'])
+            && self.tenant.chars().all(named)
+            && !NOT_A_TENANT.contains(&self.tenant.as_str());
+        if !tenant_is_named {
+            return Err(ConfigError::field(
+                "tenant",
+                format!("`{}`", self.tenant),
+                "the tenant's GUID or a verified domain",
+            ));
+        }
+        if self.client_id.parse::<Uuid>().is_err() {
+            return Err(ConfigError::field(
+                "client_id",
+                format!("`{}`", self.client_id),
+                "the GUID that the portal calls Application (client) ID",
+            ));
+        }
+        if self.timeout.is_zero() {
+            return Err(ConfigError::field("timeout", "no time", "more than zero"));
+        }
+        self.credential.check()
+    }
+}
+
+/// What proves that we are the application.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Credential {
+    /// A client secret: its value, not its id.
+    ClientSecret(SecretString),
+}
+
+impl Credential {
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self::ClientSecret(secret) = self;
+        if secret.expose_secret().trim().is_empty() {
+            return Err(ConfigError::field(
+                "credential",
+                "an empty client secret",
+                "the secret's value",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::ClientSecret(_) = self;
+        f.debug_struct("ClientSecret").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
+
+    fn config(tenant: &str, client_id: &str, secret: &str) -> GraphConfig {
+        GraphConfig::new(tenant, client_id, Credential::ClientSecret(secret.into()))
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_with_what_was_found() {
+        for (config, message) in [
+            (config("contoso", CLIENT, "s"), "tenant: found `contoso`"),
+            (config("common", CLIENT, "s"), "tenant: found `common`"),
+            (config("", CLIENT, "s"), "tenant: found ``"),
+            (config("a.com/x", CLIENT, "s"), "tenant: found `a.com/x`"),
+            (config("a.com", "my app", "s"), "client_id: found `my app`"),
+            (config("a.com", CLIENT, " "), "credential: found an empty"),
+            (
+                config("a.com", CLIENT, "s").with_timeout(Duration::ZERO),
+                "timeout: found no time",
+            ),
+        ] {
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_guid_and_a_domain_name_a_tenant() {
+        for tenant in [CLIENT, "contoso.onmicrosoft.com"] {
+            assert_eq!(config(tenant, CLIENT, "s").check(), Ok(()), "{tenant}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_secret() {
+        let shown = format!("{:?}", config("a.com", CLIENT, "hunter2"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
