@@ -1,9 +1,20 @@
 //! Microsoft Graph backend of the rotation engine.
 
+mod aadsts;
+mod address;
+mod answer;
+mod auth;
+mod client;
 mod cloud;
 mod config;
+mod consent;
 mod error;
+mod retry;
+mod retry_after;
+mod traffic;
+mod transport;
 
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use error::ConfigError;
+pub use traffic::Traffic;

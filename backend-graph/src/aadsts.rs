@@ -1,0 +1,203 @@
+use azure_core::error::ErrorKind;
+use rotation_core::Problem;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::answer::last_cause;
+use crate::auth::TokenError;
+
+/// What a code of the token endpoint means
+/// (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
+struct Row {
+    codes: &'static [u32],
+    means: &'static str,
+    fix: &'static str,
+}
+
+const fn row(codes: &'static [u32], means: &'static str, fix: &'static str) -> Row {
+    Row { codes, means, fix }
+}
+
+/// Marks the rows that pass by themselves.
+const WAIT: &str = "wait and try again";
+
+/// The codes that an application signing in with its own credential can meet.
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row(&[7_000_215], "the client secret is wrong", "configure the secret's value, which the portal shows once, not its id"),
+    row(&[7_000_222], "the client secret has expired", "add a new client secret to the app and configure its value"),
+    row(&[7_000_218], "no credential was sent", "configure a credential"),
+    row(&[700_016], "the app does not exist in this tenant", "check `tenant` and `client_id`, or grant the app admin consent in this tenant"),
+    row(&[700_011, 70_001], "the app is disabled or unknown in this tenant", "check `client_id`, and enable the app in this tenant"),
+    row(&[90_002], "the tenant does not exist", "check `tenant` and `cloud`: a tenant lives in one cloud only"),
+    row(&[900_382, 90_038], "the tenant lives in another cloud", "set `cloud` to the tenant's cloud"),
+    row(&[9_001_023], "the authority needs one tenant", "name the tenant by its GUID or a verified domain"),
+    row(&[500_011], "the tenant does not know Graph by this address", "check `cloud`"),
+    row(&[70_011, 28_002, 28_003], "the scope is not valid", "check `cloud`"),
+    row(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", "grant the app admin consent in this tenant"),
+    row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center or by the customer's administrator"),
+    row(&[530_034], "a delegated administrator is blocked for risk in the home tenant", "clear the risk in the home tenant"),
+    row(&[700_025], "the app is a public client, which has no credential", "use a confidential client"),
+    row(&[700_027, 700_030, 50_012], "the assertion is not accepted", "upload the certificate to the app, and check this machine's clock"),
+    row(&[53_003, 53_000, 530_035], "a conditional access policy blocks the app", "exclude the app or this network from the policy"),
+    row(&[90_055, 50_196], "too many requests for tokens", WAIT),
+    row(&[90_033, 90_024, 90_090, 50_087], "the authority is not available", WAIT),
+];
+
+/// What an `error` of OAuth means, for codes that are not in the table: Microsoft adds and changes them.
+const OAUTH: &[(&str, &str, &str)] = &[
+    (
+        "invalid_client",
+        "the credential is not accepted",
+        "check `client_id` and the client secret",
+    ),
+    (
+        "invalid_request",
+        "the request is not accepted",
+        "check `tenant`, `client_id` and `cloud`",
+    ),
+    (
+        "invalid_resource",
+        "Graph is not known by this address",
+        "check `cloud`",
+    ),
+    (
+        "unauthorized_client",
+        "the app may not sign in this way",
+        "check `client_id`, and that the app exists in this tenant",
+    ),
+    (
+        "interaction_required",
+        "a policy demands a person",
+        "exclude the app from the policy",
+    ),
+    ("temporarily_unavailable", "the authority is busy", WAIT),
+];
+
+/// The body of an error. Its description is left out: it is written for people, changes, and may repeat what was
+/// sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    error: String,
+    error_codes: Vec<u32>,
+    trace_id: Option<Uuid>,
+}
+
+/// Translates an error of `azure_identity` met while `place`.
+pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
+    match root(error).kind() {
+        ErrorKind::HttpResponse {
+            status,
+            raw_response: Some(response),
+            ..
+        } => {
+            let body = serde_json::from_slice(response.body()).unwrap_or_default();
+            refused(place, u16::from(*status), &body)
+        }
+        ErrorKind::Connection | ErrorKind::Io => TokenError {
+            problem: Problem::new(format!(
+                "{place} failed: the authority is out of reach: {}",
+                last_cause(error)
+            ))
+            .with_fix("check the network, the proxy and `cloud`"),
+            transient: true,
+        },
+        _ => TokenError {
+            problem: Problem::new(format!(
+                "{place} failed: the authority's answer is not what a token endpoint says"
+            ))
+            .with_fix("check `cloud`, and whether a proxy answers in its place"),
+            transient: false,
+        },
+    }
+}
+
+fn refused(place: &str, status: u16, body: &ErrorBody) -> TokenError {
+    let row = ROWS
+        .iter()
+        .find(|row| row.codes.iter().any(|code| body.error_codes.contains(code)))
+        .map(|row| (row.means, row.fix));
+    let oauth = OAUTH
+        .iter()
+        .find(|(error, ..)| *error == body.error)
+        .map(|(_, means, fix)| (*means, *fix));
+    let busy = (status == 429 || status >= 500).then_some(("the authority is busy", WAIT));
+    let (means, fix) = row.or(oauth).or(busy).unwrap_or((
+        "the authority refused",
+        "look the code up at https://login.microsoftonline.com/error",
+    ));
+    let codes: String = body
+        .error_codes
+        .iter()
+        .map(|code| format!(", AADSTS{code}"))
+        .collect();
+    TokenError {
+        problem: Problem::new(format!("{place} failed: {means} (HTTP {status}{codes})"))
+            .with_fix(fix)
+            .with_request_id(body.trace_id.map(|id| id.to_string())),
+        transient: fix == WAIT,
+    }
+}
+
+/// The error that `azure_identity` wrapped as "authentication failed".
+fn root(error: &azure_core::Error) -> &azure_core::Error {
+    let mut root = error;
+    while let (ErrorKind::Credential, Some(inner)) = (root.kind(), root.downcast_ref()) {
+        root = inner;
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(error: &str, code: u32) -> ErrorBody {
+        ErrorBody {
+            error: error.to_owned(),
+            error_codes: vec![code],
+            trace_id: None,
+        }
+    }
+
+    #[test]
+    fn every_code_stands_in_one_row_and_is_named_with_its_fix() {
+        let mut seen = std::collections::HashSet::new();
+        for row in ROWS {
+            for &code in row.codes {
+                assert!(seen.insert(code), "{code} stands in two rows");
+                let error = refused("signing in", 401, &body("invalid_client", code));
+                let message = error.problem.message;
+                assert!(message.contains(row.means), "{code}: {message}");
+                assert!(message.contains(&format!("AADSTS{code}")), "{message}");
+                assert_eq!(error.problem.fix.as_deref(), Some(row.fix), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_explained_by_its_oauth_error() {
+        for (oauth, means, fix) in OAUTH {
+            let error = refused("signing in", 400, &body(oauth, 424_242));
+            assert!(error.problem.message.contains(means), "{oauth}");
+            assert_eq!(error.problem.fix.as_deref(), Some(*fix), "{oauth}");
+        }
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_transient() {
+        for (oauth, code, status, transient) in [
+            ("invalid_client", 7_000_215, 401, false),
+            ("unauthorized_client", 700_016, 400, false),
+            ("temporarily_unavailable", 1, 400, true),
+            ("invalid_request", 90_033, 400, true),
+            ("", 0, 503, true),
+            ("", 0, 429, true),
+            ("", 0, 400, false),
+        ] {
+            let error = refused("signing in", status, &body(oauth, code));
+            assert_eq!(error.transient, transient, "{oauth} {code} {status}");
+        }
+    }
+}

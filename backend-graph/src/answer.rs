@@ -1,0 +1,207 @@
+use std::error::Error;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Response, StatusCode};
+use rotation_core::{BackendError, Problem};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::consent::Consent;
+use crate::retry_after::retry_after;
+
+/// The longest answer we read, unpacked. A full page of users has about 1 MiB.
+const LONGEST_ANSWER: usize = 32 << 20;
+
+/// The longest part of a foreign text that we repeat.
+const LONGEST_QUOTE: usize = 100;
+
+/// What to do when Graph refuses even a new token.
+pub(crate) const TOKEN_FIX: &str =
+    "Graph does not accept the tokens of this authority: check `cloud`, and this machine's clock";
+
+/// One whole answer of Graph, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// What was asked, for the front of a message: method and address without query.
+    pub(crate) place: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<std::time::Duration>,
+    /// What Graph says is wrong, if it is Graph that speaks.
+    pub(crate) error: Option<ODataError>,
+    /// Whether it demands a token that answers a claims challenge
+    /// (<https://learn.microsoft.com/entra/identity-platform/claims-challenge>).
+    pub(crate) claims_challenge: bool,
+    content_type: String,
+    body: Bytes,
+}
+
+/// What a read is for, and the permission it takes, for its error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// Completes "cannot …".
+    pub(crate) to: &'static str,
+    /// The least permission that Microsoft documents for it.
+    pub(crate) permission: &'static str,
+    /// Whether only tenants with Privileged Identity Management can answer.
+    pub(crate) pim: bool,
+}
+
+/// The `error` of an answer (<https://learn.microsoft.com/graph/errors>).
+#[derive(Debug, Deserialize)]
+pub(crate) struct ODataError {
+    pub(crate) code: String,
+    /// For recognising a case; never shown, since it may repeat what was sent.
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+    #[serde(default, rename = "innerError", alias = "innererror")]
+    inner: Option<InnerError>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct InnerError {
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ODataError,
+}
+
+impl Answer {
+    /// Reads `response` to its end.
+    ///
+    /// # Errors
+    /// What is wrong, if the answer breaks off or has no end in sight.
+    pub(crate) async fn read(mut response: Response, place: String) -> Result<Self, String> {
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(None) => break,
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => return Err(format!("the answer exceeds {LONGEST_ANSWER} bytes")),
+                Err(error) => {
+                    let cause = last_cause(&error);
+                    return Err(format!("the answer broke off: {cause}"));
+                }
+            }
+        }
+        Ok(Self::new(
+            response.status(),
+            response.headers(),
+            place,
+            body.freeze(),
+        ))
+    }
+
+    fn new(status: StatusCode, headers: &HeaderMap, place: String, body: Bytes) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let error = if status.is_success() {
+            None
+        } else {
+            serde_json::from_slice::<ErrorBody>(&body).ok()
+        };
+        let error = error.map(|body| body.error);
+        let inner = error.as_ref().and_then(|error| error.inner.as_ref());
+        let request_id = text("request-id")
+            .or_else(|| inner.and_then(|inner| inner.request_id.as_deref()))
+            .map(quotable);
+        let challenge = text(WWW_AUTHENTICATE.as_str()).unwrap_or_default();
+        Self {
+            status,
+            request_id,
+            retry_after: retry_after(headers),
+            claims_challenge: challenge.contains("claims="),
+            content_type: text(CONTENT_TYPE.as_str()).map_or_else(String::new, quotable),
+            place,
+            error,
+            body,
+        }
+    }
+
+    /// Graph's code for what is wrong.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.error.as_ref().map(|error| error.code.as_str())
+    }
+
+    /// The answer in one sentence: what was asked, status and code.
+    pub(crate) fn problem(&self) -> Problem {
+        let code = match self.code() {
+            Some(code) => format!(" {}", quotable(code)),
+            None if self.status.is_success() => String::new(),
+            None => format!(" without the error that Graph gives, but {}", self.kind()),
+        };
+        let message = format!("{} answered {}{code}", self.place, self.status.as_u16());
+        Problem::new(message).with_request_id(self.request_id.clone())
+    }
+
+    /// The resource that a read asked for.
+    ///
+    /// # Errors
+    /// - [`BackendError::NotAuthorized`] for 401 and 403, with `need` in its fix;
+    /// - [`BackendError::Unexpected`] for every other status than 200, and for a body that is not what Graph documents.
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        need: &Need,
+        consent: &Consent,
+    ) -> Result<T, BackendError> {
+        if self.status != StatusCode::OK {
+            return Err(self.refusal(need, consent));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let wrong = if error.is_data() {
+                format!("is not as documented: {}", quotable(&error.to_string()))
+            } else if error.is_eof() && !self.body.is_empty() {
+                format!("ends in the middle, after {} bytes", self.body.len())
+            } else {
+                format!("is not JSON but {}", self.kind())
+            };
+            let message = format!("cannot {}: the answer to {} {wrong}", need.to, self.place);
+            BackendError::Unexpected(Problem::new(message).with_request_id(self.request_id.clone()))
+        })
+    }
+
+    fn refusal(&self, need: &Need, consent: &Consent) -> BackendError {
+        let mut problem = self.problem();
+        problem.message = format!("cannot {}: {}", need.to, problem.message);
+        let grant = consent.permission(need.permission);
+        let pim = format!(
+            "set `pim = false` if the tenant has no Privileged Identity Management (Entra ID P2 or Governance); else {grant}"
+        );
+        match self.status {
+            StatusCode::UNAUTHORIZED => BackendError::NotAuthorized(problem.with_fix(TOKEN_FIX)),
+            StatusCode::FORBIDDEN if !need.pim => {
+                BackendError::NotAuthorized(problem.with_fix(grant))
+            }
+            StatusCode::FORBIDDEN => BackendError::NotAuthorized(problem.with_fix(pim)),
+            _ if need.pim => BackendError::Unexpected(problem.with_fix(pim)),
+            _ => BackendError::Unexpected(problem),
+        }
+    }
+
+    fn kind(&self) -> &str {
+        match (self.body.is_empty(), self.content_type.as_str()) {
+            (true, _) => "nothing",
+            (false, "") => "something without a content type",
+            (false, content_type) => content_type,
+        }
+    }
+}
+
+/// A foreign text, short and without anything a terminal would obey.
+fn quotable(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(LONGEST_QUOTE).collect()
+}
+
+/// The innermost cause alone: the outer ones repeat the address.
+pub(crate) fn last_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,209 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use azure_core::cloud::CustomConfiguration;
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use rotation_core::Problem;
+use secrecy::ExposeSecret;
+
+use crate::aadsts;
+use crate::config::{Credential, GraphConfig};
+use crate::error::ConfigError;
+use crate::transport::Transport;
+
+/// How often a request for a token is repeated when the authority is busy or out of reach.
+const REPEATS: u32 = 3;
+
+/// How long signing in may take in all. It also bounds a `Retry-After` of the authority, which `azure_identity`
+/// would wait out however long it is.
+const LONGEST_SIGN_IN: Duration = Duration::from_secs(60);
+
+/// Gives the token for the next request. `azure_identity` caches it until five minutes before it expires, and lets
+/// one of several callers fetch a new one.
+pub(crate) struct TokenSource {
+    sign_in: SignIn,
+    scope: String,
+    held: Mutex<Held>,
+}
+
+/// A credential cannot forget the token it cached, so a rejected token costs a whole new credential.
+#[derive(Clone)]
+struct Held {
+    credential: Arc<dyn TokenCredential>,
+    generation: u64,
+}
+
+/// An access token, never shown.
+pub(crate) struct Token {
+    text: Secret,
+    generation: u64,
+}
+
+/// Why there is no token. Nothing was sent to Graph.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenError {
+    pub(crate) problem: Problem,
+    /// Whether it may pass by itself.
+    pub(crate) transient: bool,
+}
+
+impl TokenSource {
+    /// # Errors
+    /// [`ConfigError::Setup`] if `azure_identity` does not accept the configuration.
+    pub(crate) fn new(
+        config: &GraphConfig,
+        authority: &Url,
+        scope: String,
+        http: reqwest::Client,
+    ) -> Result<Self, ConfigError> {
+        let sign_in = SignIn::new(config, authority, http);
+        let credential = sign_in.credential().map_err(|error| ConfigError::Setup {
+            part: "the credential",
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            sign_in,
+            scope,
+            held: Mutex::new(Held {
+                credential,
+                generation: 0,
+            }),
+        })
+    }
+
+    /// The cached token, or a new one.
+    pub(crate) async fn token(&self) -> Result<Token, TokenError> {
+        let Held {
+            credential,
+            generation,
+        } = self.held().clone();
+        let scopes = [self.scope.as_str()];
+        let fetched =
+            tokio::time::timeout(LONGEST_SIGN_IN, credential.get_token(&scopes, None)).await;
+        match fetched {
+            Ok(Ok(token)) => Ok(Token {
+                text: token.token,
+                generation,
+            }),
+            Ok(Err(error)) => Err(aadsts::explain(&error, &self.sign_in.place())),
+            Err(_) => Err(TokenError {
+                problem: Problem::new(format!(
+                    "{} took longer than {} s",
+                    self.sign_in.place(),
+                    LONGEST_SIGN_IN.as_secs()
+                )),
+                transient: true,
+            }),
+        }
+    }
+
+    /// A new token in place of `rejected`. Of several callers with the same rejected token, the first replaces it
+    /// for all.
+    pub(crate) async fn replace(&self, rejected: &Token) -> Result<Token, TokenError> {
+        self.forget(rejected)?;
+        self.token().await
+    }
+
+    fn forget(&self, rejected: &Token) -> Result<(), TokenError> {
+        let mut held = self.held();
+        if held.generation == rejected.generation {
+            let credential = self.sign_in.credential();
+            *held = Held {
+                credential: credential
+                    .map_err(|error| aadsts::explain(&error, &self.sign_in.place()))?,
+                generation: held.generation + 1,
+            };
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing can panic half-way through a change, so a poisoned value is a whole one.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource")
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// The value of the `Authorization` header, marked so that no HTTP library prints it. `None` if the token has
+    /// characters that no header can carry.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.text.secret())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        self.text.secret()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").finish_non_exhaustive()
+    }
+}
+
+/// Everything needed to make a credential, again if need be.
+struct SignIn {
+    tenant: String,
+    client_id: String,
+    credential: Credential,
+    options: ClientOptions,
+}
+
+impl SignIn {
+    fn new(config: &GraphConfig, authority: &Url, http: reqwest::Client) -> Self {
+        let plain = authority.scheme() == "http";
+        let mut host = authority.clone();
+        // See `Transport`, which undoes it. Between these two schemes it cannot fail.
+        let _ = host.set_scheme("https");
+        let mut cloud = CustomConfiguration::default();
+        cloud.authority_host = host.to_string();
+        let transport = azure_core::http::Transport::new(Arc::new(Transport { http, plain }));
+        Self {
+            tenant: config.tenant.clone(),
+            client_id: config.client_id.clone(),
+            credential: config.credential.clone(),
+            options: ClientOptions {
+                cloud: Some(Arc::new(cloud.into())),
+                retry: RetryOptions::exponential(ExponentialRetryOptions {
+                    max_retries: REPEATS,
+                    ..ExponentialRetryOptions::default()
+                }),
+                transport: Some(transport),
+                ..ClientOptions::default()
+            },
+        }
+    }
+
+    fn credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let Credential::ClientSecret(secret) = &self.credential;
+        let credential = ClientSecretCredential::new(
+            &self.tenant,
+            self.client_id.clone(),
+            Secret::new(secret.expose_secret().to_owned()),
+            Some(ClientSecretCredentialOptions {
+                client_options: self.options.clone(),
+            }),
+        )?;
+        Ok(credential)
+    }
+
+    /// What we were doing, for the front of an error.
+    fn place(&self) -> String {
+        format!("signing in to tenant {}", self.tenant)
+    }
+}

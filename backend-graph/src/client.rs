@@ -1,0 +1,217 @@
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Certificate, Method, StatusCode, redirect, retry};
+use rotation_core::Problem;
+use uuid::Uuid;
+
+use crate::address::{GraphRoot, GraphUrl};
+use crate::answer::{Answer, last_cause};
+use crate::auth::{Token, TokenError, TokenSource};
+use crate::cloud::CustomCloud;
+use crate::config::GraphConfig;
+use crate::consent::Consent;
+use crate::error::ConfigError;
+use crate::traffic::Counter;
+
+/// How long connecting may take; not the whole of the time for a request, so that a dead address is known as
+/// "never sent".
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const JSON: &str = "application/json";
+
+/// Sends requests to Graph in the name of our application. Knows nothing of what they mean.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    tokens: TokenSource,
+    pub(crate) graph: GraphRoot,
+    pub(crate) consent: Consent,
+    pub(crate) traffic: Counter,
+}
+
+/// One request. The body is shared by its clones, never copied.
+#[derive(Clone)]
+pub(crate) struct Call {
+    method: Method,
+    url: GraphUrl,
+    body: Option<Bytes>,
+}
+
+impl Call {
+    pub(crate) fn get(url: GraphUrl) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            body: None,
+        }
+    }
+
+    pub(crate) fn patch(url: GraphUrl, body: Bytes) -> Self {
+        Self {
+            method: Method::PATCH,
+            url,
+            body: Some(body),
+        }
+    }
+
+    fn place(&self) -> String {
+        let url = self.url.as_url();
+        let origin = url.origin().ascii_serialization();
+        format!("{} {origin}{}", self.method, url.path())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// Sent, or perhaps sent, and the answer is lost.
+    Lost(Problem),
+    /// There was no connection, so nothing was sent.
+    NotSent(Problem),
+    /// There was no token, so nothing was sent; or what was sent was answered with 401, so nothing was done.
+    Token(TokenError),
+}
+
+impl Client {
+    /// # Errors
+    /// [`ConfigError`] for a wrong field, and for certificates that are none.
+    pub(crate) fn new(config: &GraphConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let cloud = config.cloud.endpoints()?;
+        let http = http_client(config, &cloud)?;
+        let graph = GraphRoot::new(cloud.graph);
+        let tokens = TokenSource::new(config, &cloud.authority, graph.scope(), http.clone())?;
+        Ok(Self {
+            http,
+            tokens,
+            graph,
+            consent: Consent::new(&cloud.authority, &config.tenant, &config.client_id),
+            traffic: Counter::default(),
+        })
+    }
+
+    /// Sends `call` once; and, if the token was not accepted, once more with a new one: a 401 is given before anything
+    /// else is looked at.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, SendError> {
+        let token = self.token().await?;
+        let answer = self.exchange(call, &token).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let fresh = self.tokens.replace(&token).await;
+        let fresh = fresh.map_err(SendError::Token)?;
+        self.exchange(call, &fresh).await
+    }
+
+    pub(crate) async fn token(&self) -> Result<Token, SendError> {
+        self.tokens.token().await.map_err(SendError::Token)
+    }
+
+    async fn exchange(&self, call: &Call, token: &Token) -> Result<Answer, SendError> {
+        let place = call.place();
+        let Some(authorization) = token.header() else {
+            let message = "the authority gave a token that cannot be sent in a header";
+            return Err(SendError::NotSent(Problem::new(message)));
+        };
+        // The server keeps it next to its own id, which we do not learn if the answer is lost.
+        let id = Uuid::new_v4().to_string();
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.as_url().clone())
+            .header(AUTHORIZATION, authorization)
+            .header(ACCEPT, JSON)
+            .header("client-request-id", &id);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, JSON).body(body.clone());
+        }
+        self.traffic.sent();
+        let sent = request.send().await;
+        let response = sent.map_err(|error| without_answer(&error, &place, &id))?;
+        let answer = Answer::read(response, place.clone()).await;
+        let answer = answer.map_err(|wrong| {
+            SendError::Lost(Problem::new(format!("{place}: {wrong}{}", ours(&id))))
+        })?;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            self.traffic.throttled();
+        }
+        tracing::debug!(
+            place,
+            status = answer.status.as_u16(),
+            request_id = answer.request_id,
+            client_request_id = id,
+            "answered"
+        );
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("graph", &self.graph)
+            .field("traffic", &self.traffic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client that sends each request once and goes nowhere by itself: retries are the engine's, redirects nobody's.
+fn http_client(config: &GraphConfig, cloud: &CustomCloud) -> Result<reqwest::Client, ConfigError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("rotation/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+        .timeout(config.timeout)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never());
+    if cloud.is_plain() {
+        // Loopback: through a proxy it would be neither loopback nor private.
+        builder = builder.no_proxy();
+    } else {
+        builder = builder.https_only(true);
+    }
+    if let Some(pem) = &cloud.ca_pem {
+        builder = builder.tls_certs_only(certificates(pem)?);
+    }
+    builder.build().map_err(|error| ConfigError::Setup {
+        part: "the HTTP client",
+        reason: last_cause(&error),
+    })
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
+    let wrong = |found: &str| {
+        ConfigError::field(
+            "cloud.ca_file",
+            found,
+            "one or more certificates in PEM form",
+        )
+    };
+    let certificates =
+        Certificate::from_pem_bundle(pem).map_err(|error| wrong(&last_cause(&error)))?;
+    if certificates.is_empty() {
+        return Err(wrong("no certificate"));
+    }
+    Ok(certificates)
+}
+
+/// Tells "never sent" from "answer lost". A failure to resolve, connect or agree on TLS comes before the request.
+fn without_answer(error: &reqwest::Error, place: &str, id: &str) -> SendError {
+    let cause = last_cause(error);
+    if error.is_builder() || error.is_connect() {
+        let problem = Problem::new(format!("{place} was not sent: {cause}"));
+        return SendError::NotSent(problem.with_fix("check the network, the proxy and `cloud`"));
+    }
+    let what = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        format!("no answer: {cause}")
+    };
+    SendError::Lost(Problem::new(format!("{place}: {what}{}", ours(id))))
+}
+
+/// Microsoft's support can find a request by our own id when we never learnt theirs.
+fn ours(id: &str) -> String {
+    format!(" (client-request-id {id})")
+}
