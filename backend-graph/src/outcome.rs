@@ -1,0 +1,194 @@
+use rotation_core::{Outcome, Refusal, RefusalReason};
+
+use crate::answer::{Answer, TOKEN_FIX};
+use crate::client::SendError;
+use crate::consent::Consent;
+
+use RefusalReason::{AccountMissing, NotAllowed, Other, Password};
+use Says::{Anything, ClaimsChallenge, Code, Message, NothingOfGraph, RetryAfter};
+use Status::{Any, Class, Is};
+use Verdict::{Applied, Refused, Throttled, Unknown};
+
+/// What an answer to `PATCH /users/{id}` means. The first row that matches decides.
+///
+/// Sources: <https://learn.microsoft.com/graph/errors>, <https://learn.microsoft.com/graph/throttling>,
+/// <https://learn.microsoft.com/graph/api/user-update>.
+struct Row {
+    status: Status,
+    says: Says,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy)]
+enum Status {
+    Any,
+    /// The hundreds: 4 is 400 to 499.
+    Class(u16),
+    Is(u16),
+}
+
+#[derive(Clone, Copy)]
+enum Says {
+    Anything,
+    /// Demands that a token answer a claims challenge, in header or code.
+    ClaimsChallenge,
+    /// Graph's code.
+    Code(&'static str),
+    /// Words of Graph's message, which Microsoft may change: only where the code does not tell.
+    Message(&'static str),
+    /// No error of Graph's: somebody in between has answered.
+    NothingOfGraph,
+    /// When to come back.
+    RetryAfter,
+}
+
+#[derive(Clone, Copy)]
+enum Verdict {
+    Applied,
+    Refused(RefusalReason, Fix),
+    Throttled { ambiguous: bool },
+    Unknown,
+}
+
+#[derive(Clone, Copy)]
+enum Fix {
+    ClaimsChallenge,
+    Gone,
+    None,
+    OnPremises,
+    Password,
+    PermissionOrRole,
+    RestrictedUnit,
+    Token,
+}
+
+const fn row(status: Status, says: Says, verdict: Verdict) -> Row {
+    Row {
+        status,
+        says,
+        verdict,
+    }
+}
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row(Is(204),  Anything,                                  Applied),
+    // Graph documents 204 alone. A captive portal or a proxy says 200 to anything.
+    row(Class(2), Anything,                                  Unknown),
+    // Never followed, and Graph never redirects: whoever did may have passed the request on.
+    row(Class(3), Anything,                                  Unknown),
+    // After the one repeat with a new token.
+    row(Is(401),  ClaimsChallenge,                           Refused(NotAllowed, Fix::ClaimsChallenge)),
+    row(Is(401),  Anything,                                  Refused(NotAllowed, Fix::Token)),
+    row(Is(408),  Anything,                                  Unknown),
+    row(Is(429),  Anything,                                  Throttled { ambiguous: false }),
+    row(Is(503),  RetryAfter,                                Throttled { ambiguous: true }),
+    row(Class(5), Anything,                                  Unknown),
+    row(Class(4), NothingOfGraph,                            Unknown),
+    row(Class(4), Code("Directory_ConcurrencyViolation"),    Throttled { ambiguous: false }),
+    row(Class(4), Message("due to concurrent requests"),     Throttled { ambiguous: false }),
+    row(Class(4), Code("Request_ThrottledTemporarily"),      Throttled { ambiguous: false }),
+    row(Is(400),  Message("password complexity"),            Refused(Password, Fix::Password)),
+    row(Is(400),  Message("banned password"),                Refused(Password, Fix::Password)),
+    row(Is(400),  Message("on-premises mastered"),           Refused(Other, Fix::OnPremises)),
+    row(Class(4), Message("restricted management"),          Refused(NotAllowed, Fix::RestrictedUnit)),
+    row(Is(403),  ClaimsChallenge,                           Refused(NotAllowed, Fix::ClaimsChallenge)),
+    row(Is(403),  Code("Directory_QuotaExceeded"),           Refused(Other, Fix::None)),
+    row(Is(403),  Anything,                                  Refused(NotAllowed, Fix::PermissionOrRole)),
+    row(Is(404),  Anything,                                  Refused(AccountMissing, Fix::Gone)),
+    row(Class(4), Anything,                                  Refused(Other, Fix::None)),
+    row(Any,      Anything,                                  Unknown),
+];
+
+/// The outcome that `answer` stands for.
+pub(crate) fn outcome(answer: &Answer, consent: &Consent) -> Outcome {
+    let verdict = ROWS
+        .iter()
+        .find(|row| row.status.matches(answer) && row.says.matches(answer))
+        .map_or(Unknown, |row| row.verdict);
+    match verdict {
+        Applied => Outcome::Applied {
+            request_id: answer.request_id.clone(),
+        },
+        Refused(reason, fix) => {
+            let mut problem = answer.problem();
+            problem.fix = fix.text(consent);
+            Outcome::Refused(Refusal::new(reason, problem))
+        }
+        Throttled { ambiguous } => Outcome::Throttled {
+            retry_after: answer.retry_after,
+            ambiguous,
+            problem: answer.problem(),
+        },
+        Unknown => Outcome::Unknown(answer.problem()),
+    }
+}
+
+/// The outcome of a request that got no answer.
+impl From<SendError> for Outcome {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Lost(problem) => Self::Unknown(problem),
+            SendError::NotSent(problem) => Self::NotSent(problem),
+            SendError::Token(error) => Self::NotSent(error.problem),
+        }
+    }
+}
+
+impl Status {
+    fn matches(self, answer: &Answer) -> bool {
+        let status = answer.status.as_u16();
+        match self {
+            Any => true,
+            Class(class) => status / 100 == class,
+            Is(expected) => status == expected,
+        }
+    }
+}
+
+impl Says {
+    fn matches(self, answer: &Answer) -> bool {
+        match self {
+            Anything => true,
+            ClaimsChallenge => {
+                answer.claims_challenge || answer.code() == Some("insufficient_claims")
+            }
+            Code(code) => answer.code() == Some(code),
+            Message(words) => answer
+                .error
+                .as_ref()
+                .and_then(|error| error.message.as_deref())
+                .is_some_and(|message| message.to_lowercase().contains(words)),
+            NothingOfGraph => answer.error.is_none(),
+            RetryAfter => answer.retry_after.is_some(),
+        }
+    }
+}
+
+impl Fix {
+    fn text(self, consent: &Consent) -> Option<String> {
+        let text = match self {
+            Self::ClaimsChallenge => {
+                "a conditional or continuous access policy wants more of the app than a client secret can prove: \
+                 exclude the app from it, or run from a network it allows"
+            }
+            Self::Gone => {
+                "the account is deleted, or so new that this part of the directory does not know it yet: plan again"
+            }
+            Self::None => return None,
+            Self::OnPremises => {
+                "its password lives on premises: rotate it there, with the `active-directory` backend"
+            }
+            Self::Password => {
+                "a fresh password may pass; if several do not, lengthen the policy or exclude words that the tenant bans"
+            }
+            Self::PermissionOrRole => return Some(consent.permission_or_role()),
+            Self::RestrictedUnit => {
+                "the account is in a restricted management administrative unit: assign the app's role at the scope of \
+                 that unit"
+            }
+            Self::Token => TOKEN_FIX,
+        };
+        Some(text.to_owned())
+    }
+}
