@@ -1,17 +1,48 @@
-//! Microsoft Graph backend of the rotation engine.
+//! Reads the accounts of a Microsoft Entra tenant and sets their passwords, over Microsoft Graph.
+//!
+//! [`GraphBackend`] is a [`RotationBackend`](rotation_core::RotationBackend): give it to the engine, or call it directly.
+//!
+//! ```no_run
+//! use backend_graph::{Credential, GraphBackend, GraphConfig};
+//! use rotation_core::{BackendError, RotationBackend};
+//! # async fn example(secret: secrecy::SecretString) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = GraphConfig::new(
+//!     "contoso.onmicrosoft.com",
+//!     "11111111-2222-3333-4444-555555555555",
+//!     Credential::ClientSecret(secret),
+//! );
+//! let backend = GraphBackend::new(config)?;
+//! let caller = backend.caller().await?;
+//! assert!(caller.may_set_passwords());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How a request travels:
+//!
+//! ```text
+//! backend ─► listing ─► page ─┐                    ┌─► auth ─► transport ─► token endpoint
+//!    │          └─► directory ─┼─► retry ─► client ─┤
+//!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
+//!    └─► body ─► client ─► outcome                (the only origin a token goes to)
+//! ```
 
 mod aadsts;
 mod address;
 mod answer;
 mod auth;
+mod backend;
 mod body;
+mod caller;
 mod claims;
 mod client;
 mod cloud;
 mod config;
 mod consent;
+mod directory;
 mod error;
 mod groups;
+mod listing;
 mod outcome;
 mod page;
 mod retry;
@@ -20,7 +51,9 @@ mod roles;
 mod traffic;
 mod transport;
 mod units;
+mod users;
 
+pub use backend::GraphBackend;
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use error::ConfigError;

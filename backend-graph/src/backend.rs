@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+use rotation_core::{
+    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Problem, RotationBackend,
+    SetPassword,
+};
+
+use crate::body::password_body;
+use crate::caller::caller;
+use crate::client::{Call, Client};
+use crate::config::GraphConfig;
+use crate::error::ConfigError;
+use crate::listing;
+use crate::outcome::outcome;
+use crate::traffic::Traffic;
+use crate::users;
+
+/// One tenant, over Microsoft Graph v1.0. Clones share token, connections and counters.
+///
+/// # Permissions
+/// Application permissions, each the least that Microsoft documents:
+/// - to set passwords, `User-PasswordProfile.ReadWrite.All` and a directory role;
+/// - to read accounts and their roles, `User.Read.All`, `Domain.Read.All`, `RoleManagement.Read.Directory` and
+///   `GroupMember.Read.All`;
+/// - with [`GraphConfig::pim`], `RoleEligibilitySchedule.Read.Directory` and
+///   `PrivilegedEligibilitySchedule.Read.AzureADGroup`;
+/// - where roles are assigned in administrative units, `AdministrativeUnit.Read.All`.
+///
+/// # What is sent how often
+/// A password is sent once per call, and once more only after a 401, upon which Graph has done nothing. Reads are
+/// repeated up to four times, as `Retry-After` says, on 429, on 5xx and when no answer came.
+#[derive(Clone, Debug)]
+pub struct GraphBackend {
+    client: Arc<Client>,
+    pim: bool,
+}
+
+impl GraphBackend {
+    /// Prepares to act on the tenant of `config`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// - [`ConfigError::Field`] for a field that cannot work, named with what was found and expected;
+    /// - [`ConfigError::Setup`] if this machine's TLS cannot be set up.
+    pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: Arc::new(Client::new(&config)?),
+            pim: config.pim,
+        })
+    }
+
+    /// What was asked of Graph so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.client.traffic.read()
+    }
+}
+
+#[async_trait]
+impl RotationBackend for GraphBackend {
+    async fn caller(&self) -> Result<Caller, BackendError> {
+        caller(&self.client, self.pim).await
+    }
+
+    fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
+        listing::accounts(Arc::clone(&self.client), self.pim, query).boxed()
+    }
+
+    async fn set_password(&self, request: &SetPassword) -> Outcome {
+        let Ok(body) = password_body(request) else {
+            return Outcome::NotSent(Problem::new("the password cannot be written as JSON"));
+        };
+        let url = self.client.graph.user(request.account.as_str(), "");
+        match self.client.send(&Call::patch(url, body)).await {
+            Ok(answer) => outcome(&answer, &self.client.consent),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn password_changed(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Timestamp>, BackendError> {
+        users::password_changed(&self.client, account).await
+    }
+}

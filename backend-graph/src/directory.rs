@@ -1,0 +1,112 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rotation_core::{Account, AccountId, BackendError, Holdings, Scope, UnitId};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::answer::Need;
+use crate::claims;
+use crate::client::Client;
+use crate::page::Pages;
+use crate::roles::Roles;
+use crate::units;
+use crate::users::User;
+
+const READ_DOMAINS: Need = Need {
+    to: "read the tenant's domains",
+    permission: "Domain.Read.All",
+    pim: false,
+};
+
+/// <https://learn.microsoft.com/graph/api/resources/domain>
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Domain {
+    id: String,
+    authentication_type: String,
+}
+
+/// What must be known of a tenant before the first of its accounts can be described.
+pub(crate) struct Directory {
+    roles: Roles,
+    federated: HashSet<String>,
+    units: HashMap<Uuid, Vec<UnitId>>,
+}
+
+impl Directory {
+    pub(crate) async fn read(client: &Arc<Client>, pim: bool) -> Result<Self, BackendError> {
+        let claims = claims::read(client).await?;
+        let (roles, federated) =
+            futures::try_join!(Roles::read(client, pim), federated_domains(client))?;
+        let units = units_of_caller(client, &roles, claims.oid).await?;
+        Ok(Self {
+            roles,
+            federated,
+            units,
+        })
+    }
+
+    /// Describes `user`. What it holds stays unknown if its answer does not tell whether it is under restricted
+    /// management.
+    pub(crate) fn account(&self, user: User) -> Account {
+        let federated = |domain: &str| self.federated.contains(&domain.to_ascii_lowercase());
+        let kind = user.kind(federated);
+        let holdings = self.holdings(&user);
+        let id = AccountId::new(&user.id.to_string());
+        let mut account = Account::new(id, user.user_principal_name);
+        account.display_name = user.display_name.unwrap_or_default();
+        account.kind = kind;
+        account.enabled = user.account_enabled.unwrap_or(true);
+        account.created = user.created_date_time;
+        account.password_changed = user.last_password_change_date_time;
+        account.holdings = holdings;
+        account
+    }
+
+    fn holdings(&self, user: &User) -> Option<Holdings> {
+        let restricted = user.management_restricted()?;
+        let mut holdings = self.roles.holdings(user.id);
+        holdings.management_restricted = restricted;
+        holdings.units = self.units.get(&user.id).cloned().unwrap_or_default();
+        Some(holdings)
+    }
+}
+
+/// The domains whose passwords live at another identity provider
+/// (<https://learn.microsoft.com/graph/api/domain-list>).
+async fn federated_domains(client: &Arc<Client>) -> Result<HashSet<String>, BackendError> {
+    let query = "$select=id,authenticationType";
+    let first = client.graph.url(&["domains"], query);
+    let domains: Vec<Domain> = Pages::new(Arc::clone(client), first, &READ_DOMAINS)
+        .all()
+        .await?;
+    Ok(domains
+        .into_iter()
+        .filter(|domain| domain.authentication_type.eq_ignore_ascii_case("federated"))
+        .map(|domain| domain.id.to_ascii_lowercase())
+        .collect())
+}
+
+/// Who is in the administrative units that the caller's roles are scoped to: to a caller without such roles, units do
+/// not matter.
+async fn units_of_caller(
+    client: &Arc<Client>,
+    roles: &Roles,
+    caller: Uuid,
+) -> Result<HashMap<Uuid, Vec<UnitId>>, BackendError> {
+    let scopes = roles.of(caller).iter().map(|held| &held.scope);
+    let units: HashSet<&UnitId> = scopes
+        .filter_map(|scope| match scope {
+            Scope::Unit { id, .. } => Some(id),
+            _ => None,
+        })
+        .collect();
+    let mut of = HashMap::<Uuid, Vec<UnitId>>::new();
+    for unit in units {
+        for member in units::members(client, unit.as_str()).await? {
+            of.entry(member).or_default().push(unit.clone());
+        }
+    }
+    Ok(of)
+}
