@@ -1,0 +1,16 @@
+//! The backend against HTTP servers that answer what Graph answers, and what it never should.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "clippy.toml permits both in test functions, but not in the helpers beside them"
+)]
+
+mod caller;
+mod listing;
+mod outcomes;
+mod paging;
+mod roles;
+mod silence;
+mod support;
+mod tokens;

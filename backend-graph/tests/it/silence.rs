@@ -1,0 +1,129 @@
+//! Promise 8: no password, secret or token in anything that can be printed.
+
+use std::sync::{Arc, Mutex};
+
+use backend_graph::GraphBackend;
+use futures::StreamExt;
+use rotation_core::{AccountQuery, RotationBackend};
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use crate::support::{
+    PASSWORD, SECRET, Tenant, config, nobody, raw_server, refusal, request, token,
+};
+
+/// What must never be seen, also as JSON writes it.
+fn secrets() -> Vec<String> {
+    let token = token(&json!({"roles": ["User.Read.All"]}));
+    vec![
+        PASSWORD.to_owned(),
+        json!(PASSWORD).to_string().trim_matches('"').to_owned(),
+        SECRET.to_owned(),
+        token,
+    ]
+}
+
+fn assert_silent(place: &str, shown: &str) {
+    for secret in secrets() {
+        assert!(!shown.contains(&secret), "{place} shows {secret}: {shown}");
+    }
+}
+
+/// Everything the backend can be made to say.
+async fn everything(backend: &GraphBackend) -> String {
+    let outcome = backend.set_password(&request()).await;
+    let caller = backend.caller().await;
+    let accounts: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
+    let mut shown = format!("{backend:?} {outcome:?} {caller:?} {accounts:?}");
+    if let Err(error) = caller {
+        shown += &error.to_string();
+    }
+    shown
+}
+
+#[tokio::test]
+async fn nothing_secret_is_shown_whatever_the_answers() {
+    let echo = secrets().join(" ");
+    let json_echo = refusal(403, "Authorization_RequestDenied", &echo);
+    let html_echo = ResponseTemplate::new(400).set_body_raw(echo.clone(), "text/html");
+    for (place, answer) in [
+        ("an error that repeats the request", json_echo),
+        ("a page that repeats the request", html_echo),
+        ("a success", ResponseTemplate::new(204)),
+    ] {
+        let tenant = Tenant::start().await;
+        tenant.answers_patch(answer.clone()).await;
+        for resource in ["users", "roleManagement/directory/roleAssignments"] {
+            tenant.says(resource, answer.clone()).await;
+        }
+        tenant.has_no_roles().await;
+        assert_silent(place, &everything(&tenant.backend()).await);
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_shown_when_signing_in_fails() {
+    let tenant = Tenant::without_tokens().await;
+    let body = json!({"error": "invalid_client", "error_description": secrets().join(" "), "error_codes": [7000215]});
+    tenant
+        .authority_says(ResponseTemplate::new(401).set_body_json(body))
+        .await;
+    assert_silent("a refused sign-in", &everything(&tenant.backend()).await);
+}
+
+#[tokio::test]
+async fn nothing_secret_is_shown_when_the_answer_is_lost() {
+    let tenant = Tenant::start().await;
+    for graph in [nobody().await, raw_server("").await] {
+        let backend = GraphBackend::new(config(&tenant.authority.uri(), &graph)).unwrap();
+        let outcome = backend.set_password(&request()).await;
+        assert_silent(&graph, &format!("{backend:?} {outcome:?}"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged_at_any_level() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // The runtime of this test has one thread, so this catches what its tasks log too.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let tenant = Tenant::start().await;
+    tenant
+        .answers_patch(refusal(401, "InvalidAuthenticationToken", "no"))
+        .await;
+    everything(&tenant.backend()).await;
+    let logged = log.text();
+    assert!(logged.contains("answered"), "nothing was logged: {logged}");
+    assert_silent("the log", &logged);
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown_of_a_configuration() {
+    let config = config("http://127.0.0.1:1", "http://127.0.0.1:2");
+    assert_silent("the configuration", &format!("{config:?}"));
+}
