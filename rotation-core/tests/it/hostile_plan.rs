@@ -1,0 +1,165 @@
+//! A plan file is hostile until parsed.
+
+use std::io::BufReader;
+
+use proptest::prelude::*;
+use rotation_core::{
+    Account, AccountId, AccountKey, Decision, Due, PlanEntry, PlanError, PlanHeader, PlanTenant,
+    PlanWriter, Planned, Policy, ReviewedPlan, RoleId, SkipReason, TenantId,
+};
+
+fn tenants() -> Vec<PlanTenant> {
+    vec![PlanTenant {
+        tenant: TenantId::new("contoso"),
+        caller: AccountId::new("app"),
+    }]
+}
+
+fn written(accounts: usize) -> String {
+    let header = PlanHeader::new(
+        "2026-11-21T00:00:00Z".parse().unwrap(),
+        Policy::default().fingerprint(),
+        tenants(),
+    );
+    let mut writer = PlanWriter::new(Vec::new(), &header).unwrap();
+    for number in 0..accounts {
+        let account = Account::new(
+            AccountId::new(&number.to_string()),
+            format!("o'neil \"{number}\"@contoso.com"),
+        );
+        let decision = if number % 2 == 0 {
+            Decision::Rotate {
+                due: Due::NeverChanged,
+                by: RoleId::USER_ADMINISTRATOR,
+            }
+        } else {
+            Decision::Skip {
+                why: SkipReason::Excluded { by: "*".to_owned() },
+            }
+        };
+        writer
+            .entry(&PlanEntry::new(
+                TenantId::new("contoso"),
+                &Planned::new(account, decision),
+            ))
+            .unwrap();
+    }
+    String::from_utf8(writer.finish().unwrap()).unwrap()
+}
+
+fn read(text: &str) -> Result<ReviewedPlan, PlanError> {
+    ReviewedPlan::read(BufReader::new(text.as_bytes()))
+}
+
+fn key(number: usize) -> AccountKey {
+    AccountKey {
+        tenant: TenantId::new("contoso"),
+        account: AccountId::new(&number.to_string()),
+    }
+}
+
+#[test]
+fn a_plan_is_one_json_document_that_reads_back() {
+    for accounts in [0, 1, 2, 50] {
+        let text = written(accounts);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["accounts"].as_array().unwrap().len(), accounts);
+        let plan = read(&text).unwrap();
+        assert_eq!(plan.rotations(), accounts.div_ceil(2));
+        for number in 0..accounts {
+            assert_eq!(plan.rotates(&key(number)), number % 2 == 0);
+        }
+    }
+}
+
+#[test]
+fn a_plan_for_another_tenant_caller_or_policy_is_refused() {
+    let plan = read(&written(2)).unwrap();
+    let policy = Policy::default().fingerprint();
+    assert!(plan.check(&policy, &tenants()).is_ok());
+    let other_policy = Policy {
+        canary: 1,
+        ..Policy::default()
+    }
+    .fingerprint();
+    assert!(matches!(
+        plan.check(&other_policy, &tenants()),
+        Err(PlanError::Mismatch { .. })
+    ));
+    let mut other = tenants();
+    other[0].tenant = TenantId::new("fabrikam");
+    let error = plan.check(&policy, &other).unwrap_err().to_string();
+    assert!(
+        error.contains("contoso") && error.contains("fabrikam"),
+        "{error}"
+    );
+    other[0] = PlanTenant {
+        caller: AccountId::new("other"),
+        ..tenants().remove(0)
+    };
+    assert!(plan.check(&policy, &other).is_err());
+}
+
+#[test]
+fn every_single_byte_changed_or_cut_is_noticed() {
+    let text = written(3);
+    for at in 0..text.len() {
+        let mut changed = text.clone().into_bytes();
+        changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
+        assert!(
+            ReviewedPlan::read(BufReader::new(changed.as_slice())).is_err(),
+            "byte {at}: {}",
+            &text[at..]
+        );
+        if at < text.len() - 1 {
+            assert!(read(&text[..at]).is_err(), "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn the_line_that_was_edited_is_named() {
+    let text = written(3).replace("\"decision\":\"skip\"", "\"decision\":\"rotten\"");
+    let error = read(&text).unwrap_err().to_string();
+    assert!(error.starts_with("line 3: "), "{error}");
+    let moved = written(2) + "{}\n";
+    assert!(
+        read(&moved)
+            .unwrap_err()
+            .to_string()
+            .contains("follows the end")
+    );
+}
+
+#[test]
+fn what_is_no_plan_is_said_to_be_none() {
+    for text in [
+        "",
+        "{}",
+        "[]",
+        "<html>",
+        "{\"format\":\"rotation-plan\",\"version\":1}",
+        "\u{0}\u{0}",
+    ] {
+        assert!(
+            matches!(read(text), Err(PlanError::Unreadable(_))),
+            "{text:?}"
+        );
+    }
+    let newer = written(0).replacen("\"version\":1", "\"version\":2", 1);
+    assert!(
+        read(&newer)
+            .unwrap_err()
+            .to_string()
+            .contains("version 2, expected 1")
+    );
+    let endless = "x".repeat(1 << 20);
+    assert!(matches!(read(&endless), Err(PlanError::Unreadable(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(ReviewedPlan::read(BufReader::new(bytes.as_slice())).is_err());
+    }
+}
