@@ -2,19 +2,24 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::VersionKey;
 
 /// What went wrong, in words for a person: one sentence, the fix, and the server's id of the request for its support.
 ///
 /// Never holds a password, and never the body of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// Place, what was found and what was expected; one lower-case sentence without a full stop.
+    #[serde(rename = "problem")]
     pub message: String,
     /// What to do next, if we know.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
     /// The server's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 

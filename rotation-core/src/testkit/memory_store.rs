@@ -329,7 +329,7 @@ fn copy(password: &Password) -> Password {
 }
 
 /// Lets the caller be dropped here.
-async fn pause() {
+pub(super) async fn pause() {
     let mut paused = false;
     poll_fn(|context| {
         if paused {

@@ -1,7 +1,11 @@
 //! Doubles that fail when told to, and conformance suites for implementations of the traits.
 
+mod memory_backend;
 mod memory_store;
+mod set_fault;
 mod store_fault;
 
+pub use memory_backend::MemoryBackend;
 pub use memory_store::{MemoryStore, StoreCall};
+pub use set_fault::SetFault;
 pub use store_fault::{StoreFault, StoreOp};

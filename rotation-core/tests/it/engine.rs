@@ -1,0 +1,324 @@
+//! How the engine works through many accounts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use rotation_core::testkit::{MemoryStore, SetFault, StoreFault, StoreOp};
+use rotation_core::{
+    Account, AccountId, AccountQuery, BackendError, Decision, Due, Engine, EventKind, NewVersion,
+    Outcome, Plan, Planned, Policy, Problem, RefusalReason, RoleId, SecretStore, Select,
+    StopReason, StoreError, TenantId, Verify, Version, VersionKey, VersionState,
+};
+use tokio::time::Instant;
+
+use crate::world::{World, account};
+
+#[tokio::test(start_paused = true)]
+async fn every_account_gets_a_password_of_its_own_that_is_current_in_the_store() {
+    for (accounts, max_batch) in [(0, 1), (1, 1), (300, 1), (300, 20)] {
+        let world = World::new(accounts);
+        world.backend.accept_batches_of(max_batch);
+        let report = world.run().await;
+        assert_eq!(report.rotated, accounts as u64);
+        assert!(report.is_complete());
+        let mut passwords: Vec<String> = (1..=accounts)
+            .map(|number| world.backend.live_password(&account(number)).unwrap())
+            .collect();
+        for (index, live) in passwords.iter().enumerate() {
+            let state = world.store.state_of_password(&world.key(index + 1), live);
+            assert_eq!(state, Some(VersionState::Current));
+        }
+        passwords.sort();
+        passwords.dedup();
+        assert_eq!(passwords.len(), accounts);
+    }
+}
+
+/// A disk takes a moment for every durable write.
+struct SlowStore(MemoryStore);
+
+#[async_trait]
+impl SecretStore for SlowStore {
+    async fn stage(&self, batch: &[NewVersion]) -> Result<(), StoreError> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.0.stage(batch).await
+    }
+
+    async fn commit(&self, batch: &[VersionKey]) -> Vec<Result<(), StoreError>> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.0.commit(batch).await
+    }
+
+    async fn discard(&self, version: &VersionKey) -> Result<(), StoreError> {
+        self.0.discard(version).await
+    }
+
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
+        self.0.versions(select)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_accounts_share_a_durable_write() {
+    let world = World::new(500);
+    let slow = SlowStore(world.store.clone());
+    let engine = Engine::new(
+        Arc::new(world.backend.clone()),
+        Arc::new(slow),
+        world.policy.clone(),
+    )
+    .unwrap();
+    engine
+        .run(engine.plan(AccountQuery::All).await.unwrap())
+        .finish()
+        .await;
+    let stages = world
+        .store
+        .calls()
+        .iter()
+        .filter(|call| call.op == StoreOp::Stage)
+        .count();
+    assert!(stages <= 500 / 10, "{stages} writes for 500 accounts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_directory_is_left_alone_by_every_account() {
+    let world = World::new(50);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::from_secs(120)));
+    let began = Instant::now();
+    let (report, events) = world.run_with_events().await;
+    assert_eq!((report.rotated, report.throttled), (50, 1));
+    assert!(began.elapsed() >= Duration::from_secs(120));
+    let paused = events
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::Paused { .. }))
+        .count();
+    assert_eq!(paused, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_throttles_for_ever_fails_the_account_and_keeps_nothing() {
+    let world = World::new(1);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::from_secs(300)).forever());
+    let report = world.run().await;
+    assert_eq!((report.failed, report.unsettled), (1, 0));
+    assert_eq!(world.states(1), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_password_is_replaced_and_dropped() {
+    let world = World::new(1);
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Password).times(2));
+    let report = world.run().await;
+    assert_eq!((report.rotated, report.requests), (1, 3));
+    assert_eq!(world.states(1), [VersionState::Current]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_no_password_cures_is_not_repeated() {
+    let world = World::new(1);
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::NotAllowed));
+    let report = world.run().await;
+    assert_eq!((report.failed, report.requests), (1, 1));
+    assert_eq!(world.states(1), []);
+    assert_eq!(report.problems[0].problem.message, "refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_when_the_store_cannot_stage() {
+    let world = World::new(30);
+    world.store.inject(StoreFault::on(StoreOp::Stage).forever());
+    let report = world.run().await;
+    assert_eq!(report.failed, 30);
+    assert_eq!(world.backend.attempts(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_canary_stops_a_run_that_goes_wrong_from_the_start() {
+    let mut world = World::new(100);
+    world.policy = Policy {
+        canary: 5,
+        ..world.policy
+    };
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::NotAllowed).forever());
+    let report = world.run().await;
+    assert!(
+        matches!(report.stopped, Some(StopReason::Canary { canary: 5, .. })),
+        "{report:?}"
+    );
+    assert!(report.tried() <= 5, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_stops_a_run_that_goes_wrong_later() {
+    let mut world = World::new(1000);
+    world.policy = Policy {
+        canary: 5,
+        max_failures: "5%".parse().unwrap(),
+        ..world.policy
+    };
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Other).skip(200).forever());
+    let report = world.run().await;
+    assert!(
+        matches!(report.stopped, Some(StopReason::Failures { .. })),
+        "{report:?}"
+    );
+    assert!(report.tried() < 300, "{report:?}");
+    assert_eq!(report.rotated, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_finishes_what_is_under_way_and_begins_nothing() {
+    let world = World::new(1000);
+    let engine = world.engine();
+    let mut run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+    let stop = run.stop_handle();
+    let mut finished = 0;
+    let mut report = None;
+    while let Some(event) = run.next().await {
+        match event.kind {
+            EventKind::Finished { .. } => finished += 1,
+            EventKind::RunFinished(last) => report = Some(last),
+            _ => {}
+        }
+        if finished == 10 {
+            stop.stop();
+        }
+    }
+    let report = report.unwrap();
+    assert_eq!(report.stopped, Some(StopReason::Interrupted));
+    assert!(report.tried() < 1000 && report.unsettled == 0, "{report:?}");
+    world.assert_nothing_lost(1000, "after a stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_cuts_long_waits_short() {
+    let world = World::new(3);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::from_secs(500)).forever());
+    let engine = world.engine();
+    let run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+    let stop = run.stop_handle();
+    let began = Instant::now();
+    let (report, ()) = tokio::join!(run.finish(), async {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        stop.stop();
+    });
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        (report.failed, report.stopped),
+        (3, Some(StopReason::Interrupted))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn verification_waits_for_the_directorys_own_change_time_to_move() {
+    let mut world = World::new(1);
+    world.policy = Policy {
+        verify: Verify::Timestamp,
+        ..world.policy
+    };
+    assert_eq!(world.run().await.rotated, 1);
+    // the directory claims success, and nothing moves
+    world
+        .backend
+        .inject(SetFault::answer(Outcome::Applied { request_id: None }));
+    let report = world.run().await;
+    assert_eq!(report.unsettled, 1, "{report:?}");
+    assert_eq!(
+        world.states(1),
+        [VersionState::Current, VersionState::Pending]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_listing_ends_the_run_after_what_was_read() {
+    let world = World::new(2);
+    let engine = world.engine();
+    let plan = engine.plan(AccountQuery::All).await.unwrap();
+    let broken = plan.chain(futures::stream::iter([Err(BackendError::Unexpected(
+        Problem::new("page 2 is HTML"),
+    ))]));
+    let report = engine
+        .run(Plan::new(TenantId::new("memory"), broken))
+        .finish()
+        .await;
+    assert_eq!(report.rotated, 2);
+    assert!(
+        matches!(report.stopped, Some(StopReason::Unreadable { .. })),
+        "{report:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_the_whole_story_of_an_account() {
+    let world = World::new(1);
+    world.backend.inject(SetFault::answer_lost());
+    let (_, events) = world.run_with_events().await;
+    let names: Vec<String> = events
+        .iter()
+        .map(|event| {
+            serde_json::to_value(event).unwrap()["event"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "decided",
+            "staged",
+            "attempted",
+            "attempted",
+            "finished",
+            "run-finished"
+        ]
+    );
+    assert!(matches!(
+        &events[0].kind,
+        EventKind::Decided {
+            decision: Decision::Rotate { .. },
+            ..
+        }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_vanishes_during_the_run_fails_alone() {
+    let world = World::new(3);
+    let engine = world.engine();
+    let plan = engine.plan(AccountQuery::All).await.unwrap();
+    let ghost = Account::new(AccountId::new("ghost"), "ghost@memory.test");
+    let rotate = Decision::Rotate {
+        due: Due::UnknownAge,
+        by: RoleId::GLOBAL_ADMINISTRATOR,
+    };
+    let planned = Planned::new(ghost, rotate);
+    let plan = Plan::new(
+        TenantId::new("memory"),
+        plan.chain(futures::stream::iter([Ok(planned)])),
+    );
+    let report = engine.run(plan).finish().await;
+    assert_eq!((report.rotated, report.failed), (3, 1));
+}

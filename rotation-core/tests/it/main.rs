@@ -1,0 +1,17 @@
+//! The promises of `rotation-core`, tested through its public interface only.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says where"
+)]
+
+mod capability_matrix;
+mod engine;
+mod generator_distribution;
+mod generator_properties;
+mod generator_rules;
+mod hostile_plan;
+mod planner;
+mod promises;
+mod world;

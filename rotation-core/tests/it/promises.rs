@@ -1,0 +1,369 @@
+//! The promises of the design that the engine keeps, each by exhaustion over what can go wrong.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
+use rotation_core::{
+    Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, EventKind, Outcome,
+    Problem, RefusalReason, RotationBackend, SetPassword, TenantId, VersionState,
+};
+
+use crate::world::{World, crash_after};
+
+type Strike = (&'static str, fn() -> SetFault);
+
+/// What the directory may do to one attempt.
+const STRIKES: [Strike; 8] = [
+    ("answer lost", SetFault::answer_lost),
+    ("request lost", SetFault::request_lost),
+    ("password refused", || {
+        SetFault::refused(RefusalReason::Password)
+    }),
+    ("not allowed", || {
+        SetFault::refused(RefusalReason::NotAllowed)
+    }),
+    ("throttled", || SetFault::throttled(Duration::from_secs(3))),
+    ("not sent", || {
+        SetFault::answer(Outcome::NotSent(Problem::new("no route")))
+    }),
+    ("applied, hangs", || SetFault::answer_lost().hangs()),
+    ("busy, applied all the same", || {
+        let problem = Problem::new("503");
+        SetFault::answer(Outcome::Throttled {
+            retry_after: None,
+            ambiguous: true,
+            problem,
+        })
+        .applied()
+    }),
+];
+
+/// What the store may do.
+fn store_faults() -> Vec<(&'static str, Option<StoreFault>)> {
+    let lost = |op| Some(StoreFault::on(op).answer_lost());
+    vec![
+        ("sound", None),
+        ("stage fails", Some(StoreFault::on(StoreOp::Stage))),
+        ("stage answer lost", lost(StoreOp::Stage)),
+        (
+            "second stage fails",
+            Some(StoreFault::on(StoreOp::Stage).skip(1)),
+        ),
+        ("commit fails once", Some(StoreFault::on(StoreOp::Commit))),
+        (
+            "commit fails for good",
+            Some(StoreFault::on(StoreOp::Commit).forever()),
+        ),
+        ("commit answer lost", lost(StoreOp::Commit)),
+        ("discard fails", Some(StoreFault::on(StoreOp::Discard))),
+        ("discard answer lost", lost(StoreOp::Discard)),
+    ]
+}
+
+/// A world whose one account has a current version, with the given faults to come.
+async fn struck(strikes: &[usize], store_fault: Option<StoreFault>) -> (World, String) {
+    let world = World::new(1);
+    assert_eq!(
+        world.run().await.rotated,
+        1,
+        "a first rotation without faults"
+    );
+    let names: Vec<&str> = strikes.iter().map(|strike| STRIKES[*strike].0).collect();
+    for strike in strikes {
+        world.backend.inject(STRIKES[*strike].1());
+    }
+    if let Some(fault) = store_fault {
+        world.store.inject(fault);
+    }
+    (world, names.join(", "))
+}
+
+/// Every sequence of strikes up to this length.
+fn sequences(length: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    let mut longest = all.clone();
+    for _ in 0..length {
+        longest = longest
+            .iter()
+            .flat_map(|shorter: &Vec<usize>| {
+                (0..STRIKES.len()).map(move |next| [shorter.as_slice(), &[next]].concat())
+            })
+            .collect();
+        all.extend(longest.clone());
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_lost_whatever_directory_and_store_do() {
+    let mut runs = 0;
+    for sequence in sequences(3) {
+        for (store_name, store_fault) in store_faults() {
+            let (world, names) = struck(&sequence, store_fault).await;
+            let context = format!("directory: [{names}], store: {store_name}");
+            let (report, events) = world.run_with_events().await;
+            world.assert_nothing_lost(1, &context);
+            let pending = world.states(1).contains(&VersionState::Pending);
+            assert_eq!(report.tried(), 1, "{context}");
+            assert!(
+                !pending || report.rotated == 0 || events_kept_ambiguity(&events),
+                "{context}: {report:?}"
+            );
+            if report.failed == 1 {
+                assert!(
+                    !pending || store_name.starts_with("discard") || store_name.contains("stage"),
+                    "{context}"
+                );
+            }
+            runs += 1;
+        }
+    }
+    assert_eq!(runs, (1 + 8 + 64 + 512) * 9);
+}
+
+/// A pending version beside a rotated account is possible only if a store forgot to answer.
+fn events_kept_ambiguity(events: &[rotation_core::Event]) -> bool {
+    events
+        .iter()
+        .any(|event| matches!(event.kind, EventKind::Attempted { .. }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_lost_at_any_cancellation_point() {
+    let mut crashes = 0;
+    for sequence in sequences(2) {
+        for (store_name, store_fault) in store_faults() {
+            for polls in 0.. {
+                let (world, names) = struck(&sequence, store_fault.clone()).await;
+                let engine = world.engine();
+                let plan = engine.plan(AccountQuery::All).await.unwrap();
+                let crashed = crash_after(polls, engine.run(plan)).await;
+                world.assert_nothing_lost(
+                    1,
+                    &format!("[{names}], {store_name}, dropped after {polls} polls"),
+                );
+                if !crashed {
+                    break;
+                }
+                crashes += 1;
+            }
+        }
+    }
+    assert!(crashes > 2_000, "only {crashes} cancellation points");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_any_crash_the_next_run_settles_the_account() {
+    for sequence in sequences(1) {
+        for polls in 0.. {
+            let (world, names) = struck(&sequence, None).await;
+            let engine = world.engine();
+            let plan = engine.plan(AccountQuery::All).await.unwrap();
+            let crashed = crash_after(polls, engine.run(plan)).await;
+            let unsettled = world.states(1).contains(&VersionState::Pending);
+            // young enough not to be due, were it not unsettled
+            let world = World {
+                policy: rotation_core::Policy {
+                    max_age: rotation_core::Age::days(365_000),
+                    ..world.policy
+                },
+                ..world
+            };
+            world.backend.heal();
+            let report = world.run().await;
+            assert_eq!(
+                report.rotated,
+                u64::from(unsettled),
+                "[{names}] dropped after {polls} polls"
+            );
+            let states = world.states(1);
+            assert!(
+                !states.contains(&VersionState::Pending),
+                "[{names}] dropped after {polls} polls: {states:?}"
+            );
+            assert_eq!(states.last(), Some(&VersionState::Current));
+            world.assert_nothing_lost(1, "after settling");
+            if !crashed {
+                break;
+            }
+        }
+    }
+}
+
+/// Asks the store, at the moment a password arrives, whether it has it.
+struct Witness {
+    inner: MemoryBackend,
+    store: MemoryStore,
+}
+
+#[async_trait]
+impl RotationBackend for Witness {
+    async fn caller(&self) -> Result<Caller, BackendError> {
+        self.inner.caller().await
+    }
+
+    fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
+        self.inner.accounts(query)
+    }
+
+    async fn set_password(&self, request: &SetPassword) -> Outcome {
+        let key = AccountKey {
+            tenant: TenantId::new("memory"),
+            account: request.account.clone(),
+        };
+        let state = self
+            .store
+            .state_of_password(&key, request.password.expose());
+        assert_eq!(
+            state,
+            Some(VersionState::Pending),
+            "a password reached the directory before the store"
+        );
+        self.inner.set_password(request).await
+    }
+
+    async fn password_changed(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Timestamp>, BackendError> {
+        self.inner.password_changed(account).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn durable_before_applied() {
+    for sequence in sequences(2) {
+        for (_, store_fault) in store_faults() {
+            let (world, _) = struck(&sequence, store_fault).await;
+            let witness = Witness {
+                inner: world.backend.clone(),
+                store: world.store.clone(),
+            };
+            let engine = world.engine_through(Arc::new(witness));
+            engine
+                .run(engine.plan(AccountQuery::All).await.unwrap())
+                .finish()
+                .await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_is_never_dropped_once_it_may_have_been_applied() {
+    for sequence in sequences(3) {
+        let (world, names) = struck(&sequence, None).await;
+        let (_, events) = world.run_with_events().await;
+        let mut ambiguous = HashSet::new();
+        for event in &events {
+            match &event.kind {
+                EventKind::Attempted {
+                    version, outcome, ..
+                } if outcome.outcome == "unknown"
+                    || outcome.problem.as_ref().is_some_and(|p| p.message == "503") =>
+                {
+                    ambiguous.insert(*version);
+                }
+                EventKind::Discarded { version, .. } => {
+                    assert!(!ambiguous.contains(version), "[{names}] dropped {version}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ambiguity_is_kept_and_a_lost_answer_is_retried_with_the_same_password() {
+    let world = World::new(1);
+    world.backend.inject(SetFault::answer_lost().times(2));
+    let report = world.run().await;
+    assert_eq!((report.rotated, report.requests), (1, 3));
+    assert_eq!(
+        world.states(1),
+        [VersionState::Current],
+        "one version, sent three times"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ambiguity_is_kept_when_the_repeat_is_refused_and_a_fresh_password_is_set() {
+    let world = World::new(1);
+    world.backend.inject(SetFault::answer_lost());
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Other));
+    let report = world.run().await;
+    assert_eq!(report.rotated, 1);
+    // the first may arrive late: it stays retrievable
+    assert_eq!(
+        world.states(1),
+        [VersionState::Previous, VersionState::Current]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ambiguity_is_kept_when_every_answer_is_lost() {
+    let world = World::new(1);
+    world.backend.inject(SetFault::answer_lost().forever());
+    let report = world.run().await;
+    assert_eq!((report.unsettled, report.requests), (1, 5));
+    assert_eq!(world.states(1), [VersionState::Pending]);
+    world.backend.heal();
+    assert_eq!(world.run().await.rotated, 1);
+    assert_eq!(
+        world.states(1),
+        [VersionState::Previous, VersionState::Current]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ambiguity_is_kept_when_fresh_passwords_are_refused_too() {
+    let world = World::new(1);
+    world.backend.inject(SetFault::answer_lost());
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::NotAllowed).forever());
+    let report = world.run().await;
+    assert_eq!(report.unsettled, 1, "{report:?}");
+    assert_eq!(
+        world.states(1),
+        [VersionState::Pending],
+        "only the one that may be live is kept"
+    );
+    world.assert_nothing_lost(1, "refused after a lost answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_no_password_in_events_report_or_debug() {
+    let world = World::new(20);
+    world
+        .backend
+        .inject(SetFault::answer_lost().skip(3).times(4));
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Password).skip(5).times(3));
+    let engine = world.engine();
+    let run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+    let mut said = format!("{engine:?} {run:?}");
+    let events: Vec<_> = run.collect().await;
+    for event in &events {
+        said.push_str(&format!(
+            "{event:?} {}",
+            serde_json::to_string(event).unwrap()
+        ));
+    }
+    said.push_str(&format!("{:?} {:?}", world.backend, world.store));
+    for number in 1..=20 {
+        let live = world
+            .backend
+            .live_password(&crate::world::account(number))
+            .unwrap();
+        assert!(!said.contains(&live), "user-{number}");
+    }
+}
