@@ -1,4 +1,39 @@
-//! Password rotation for directory accounts.
+//! Rotates the passwords of directory accounts, in bulk, and never loses one.
+//!
+//! This crate is the domain and the engine: policies, capability, password generation, and the durable sequence of
+//! stage, set, verify and commit. It knows no HTTP, SQL or processes; those come as a [`RotationBackend`] (Microsoft
+//! Graph in the crate `backend-graph`, or yours) and a [`SecretStore`] (SQLite in the crate `secret-stores`, or yours).
+//! Three types to learn: [`Engine`], [`Policy`] and a backend.
+//!
+//! ```text
+//! backend.accounts() → planner (policy, capability) → Plan → generator
+//!                    → store.stage → backend.set_password → verify → store.commit → report
+//! ```
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use futures::StreamExt;
+//! use rotation_core::testkit::{MemoryBackend, MemoryStore};
+//! use rotation_core::{AccountQuery, Engine, EventKind, Policy, Treatment};
+//!
+//! // In earnest: backend_graph::GraphBackend and secret_stores::SqliteStore.
+//! let (backend, store) = (MemoryBackend::with_accounts(100), MemoryStore::new());
+//! let policy = Policy { unknown_age: Treatment::Rotate, ..Policy::default() };
+//!
+//! let engine = Engine::new(Arc::new(backend), Arc::new(store), policy)?;
+//! let mut run = engine.run(engine.plan(AccountQuery::All).await?);
+//! while let Some(event) = run.next().await {
+//!     if let EventKind::RunFinished(report) = event.kind {
+//!         assert_eq!(report.rotated, 100);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! What is promised, and how each promise is kept, stands in the README and ARCHITECTURE of the project.
 
 mod account;
 mod backend;

@@ -7,6 +7,7 @@
 )]
 
 mod capability_matrix;
+mod conformance;
 mod engine;
 mod generator_distribution;
 mod generator_properties;
