@@ -127,6 +127,11 @@ impl Answer {
         self.error.as_ref().map(|error| error.code.as_str())
     }
 
+    /// Whether Graph, and not somebody in between, says that there is no such thing.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && self.error.is_some()
+    }
+
     /// The answer in one sentence: what was asked, status and code.
     pub(crate) fn problem(&self) -> Problem {
         let code = match self.code() {

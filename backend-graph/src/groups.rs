@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::answer::Need;
 use crate::client::Client;
-use crate::page::Pages;
+use crate::page::{PageError, Pages};
 
 /// How many groups are read at the same time. A tenant has at most 500 that can hold a role.
 const AT_ONCE: usize = 8;
@@ -25,8 +26,9 @@ const READ_ELIGIBLE: Need = Need {
 };
 
 /// A group that can hold roles, with everybody who is in it or can get into it
-/// (<https://learn.microsoft.com/entra/identity/role-based-access-control/groups-concept>). Such groups are not
-/// nested, so direct members are all there are.
+/// (<https://learn.microsoft.com/entra/identity/role-based-access-control/groups-concept>). No group can be its member,
+/// but any group can be *eligible* for it
+/// (<https://learn.microsoft.com/entra/id-governance/privileged-identity-management/concept-pim-for-groups>).
 #[derive(Debug, Default)]
 pub(crate) struct RoleGroup {
     pub(crate) id: Uuid,
@@ -36,9 +38,18 @@ pub(crate) struct RoleGroup {
     pub(crate) eligible_owners: Vec<Uuid>,
 }
 
+/// A member or owner of something (<https://learn.microsoft.com/graph/api/resources/directoryobject>).
 #[derive(Deserialize)]
 pub(crate) struct Object {
     pub(crate) id: Uuid,
+    #[serde(rename = "@odata.type")]
+    kind: Option<String>,
+}
+
+impl Object {
+    fn is_group(&self) -> bool {
+        self.kind.as_deref() == Some("#microsoft.graph.group")
+    }
 }
 
 /// <https://learn.microsoft.com/graph/api/resources/privilegedaccessgroupeligibilityscheduleinstance>
@@ -73,35 +84,55 @@ pub(crate) async fn read(client: &Arc<Client>, pim: bool) -> Result<Vec<RoleGrou
 async fn read_one(client: &Arc<Client>, id: Uuid, pim: bool) -> Result<RoleGroup, BackendError> {
     let (members, owners) =
         futures::try_join!(people(client, id, "members"), people(client, id, "owners"))?;
+    let ids = |people: Vec<Object>| people.into_iter().map(|person| person.id).collect();
+    let mut group = RoleGroup {
+        id,
+        members: ids(members),
+        owners: ids(owners),
+        ..RoleGroup::default()
+    };
     let eligible = if pim {
         eligible(client, id).await?
     } else {
         Vec::new()
     };
-    let with = |access| {
-        eligible
-            .iter()
-            .filter(move |row| row.access_id == access)
-            .map(|row| row.principal_id)
-            .collect()
-    };
-    Ok(RoleGroup {
-        id,
-        members,
-        owners,
-        eligible_members: with(Access::Member),
-        eligible_owners: with(Access::Owner),
-    })
+    for row in eligible {
+        let who = match row.access_id {
+            Access::Member => &mut group.eligible_members,
+            Access::Owner => &mut group.eligible_owners,
+        };
+        who.push(row.principal_id);
+        who.extend(beneath(client, row.principal_id).await?);
+    }
+    Ok(group)
 }
 
 /// <https://learn.microsoft.com/graph/api/group-list-members> and `-owners`
-async fn people(client: &Arc<Client>, id: Uuid, kind: &str) -> Result<Vec<Uuid>, BackendError> {
+async fn people(client: &Arc<Client>, id: Uuid, kind: &str) -> Result<Vec<Object>, PageError> {
     let path = ["groups", &id.to_string(), kind];
     let first = client.graph.url(&path, "$select=id&$top=999");
-    let people: Vec<Object> = Pages::new(Arc::clone(client), first, &READ_GROUPS)
+    Pages::new(Arc::clone(client), first, &READ_GROUPS)
         .all()
-        .await?;
-    Ok(people.into_iter().map(|person| person.id).collect())
+        .await
+}
+
+/// Everybody in `principal` and in the groups within it, should it be a group: an eligible principal does not say
+/// what it is. There are as many as there are eligible administrators.
+async fn beneath(client: &Arc<Client>, principal: Uuid) -> Result<HashSet<Uuid>, BackendError> {
+    let mut found = HashSet::new();
+    let mut groups = vec![principal];
+    while let Some(group) = groups.pop() {
+        let members = match people(client, group, "members").await {
+            Err(PageError::Missing(_)) => continue,
+            members => members?,
+        };
+        for member in members {
+            if found.insert(member.id) && member.is_group() {
+                groups.push(member.id);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// <https://learn.microsoft.com/graph/api/privilegedaccessgroup-list-eligibilityscheduleinstances>
@@ -115,7 +146,7 @@ async fn eligible(client: &Arc<Client>, id: Uuid) -> Result<Vec<Eligible>, Backe
     let first = client
         .graph
         .url(&path, &format!("$filter=groupId eq '{id}'"));
-    Pages::new(Arc::clone(client), first, &READ_ELIGIBLE)
+    Ok(Pages::new(Arc::clone(client), first, &READ_ELIGIBLE)
         .all()
-        .await
+        .await?)
 }

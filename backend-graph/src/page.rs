@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::address::GraphUrl;
-use crate::answer::Need;
+use crate::answer::{Answer, Need};
 use crate::client::Client;
 
 /// Graph's code for a `@odata.nextLink` that was followed too late.
@@ -39,6 +39,8 @@ pub(crate) enum PageError {
     Expired(Problem),
     /// Anything else.
     Failed(BackendError),
+    /// There is no such collection.
+    Missing(BackendError),
 }
 
 impl<T: DeserializeOwned> Pages<T> {
@@ -58,28 +60,40 @@ impl<T: DeserializeOwned> Pages<T> {
             return Ok(None);
         };
         let answer = self.client.read(url.clone()).await?;
-        if answer.status == StatusCode::BAD_REQUEST && answer.code() == Some(EXPIRED) {
-            return Err(PageError::Expired(answer.problem()));
-        }
-        let page: Page<T> = answer.json(self.need, &self.client.consent)?;
         self.followed.insert(url);
-        if let Some(link) = page.next_link {
-            let next = self.client.graph.link(&link)?;
-            if self.followed.contains(&next) {
-                let mut problem = answer.problem();
-                problem.message = format!(
-                    "cannot {}: the pages of {} lead in a circle",
-                    self.need.to, answer.place
-                );
-                return Err(BackendError::Unexpected(problem).into());
-            }
-            self.next = Some(next);
-        }
+        let page = self.parse(&answer)?;
+        self.next = page.next_link.map(|link| self.follow(&link)).transpose()?;
         Ok(Some(page.value))
     }
 
+    fn parse(&self, answer: &Answer) -> Result<Page<T>, PageError> {
+        if answer.status == StatusCode::BAD_REQUEST && answer.code() == Some(EXPIRED) {
+            return Err(PageError::Expired(answer.problem()));
+        }
+        let page = answer.json(self.need, &self.client.consent);
+        page.map_err(|error| {
+            if answer.is_missing() {
+                PageError::Missing(error)
+            } else {
+                PageError::Failed(error)
+            }
+        })
+    }
+
+    fn follow(&self, link: &str) -> Result<GraphUrl, BackendError> {
+        let next = self.client.graph.link(link)?;
+        if self.followed.contains(&next) {
+            return Err(BackendError::Unexpected(Problem::new(format!(
+                "cannot {}: the pages of {} lead in a circle",
+                self.need.to,
+                next.as_url().path()
+            ))));
+        }
+        Ok(next)
+    }
+
     /// All items, for collections that are small whatever the size of the tenant.
-    pub(crate) async fn all(mut self) -> Result<Vec<T>, BackendError> {
+    pub(crate) async fn all(mut self) -> Result<Vec<T>, PageError> {
         let mut items = Vec::new();
         while let Some(page) = self.next().await? {
             items.extend(page);
@@ -98,7 +112,7 @@ impl From<PageError> for BackendError {
     fn from(error: PageError) -> Self {
         match error {
             PageError::Expired(problem) => Self::Unavailable(problem.with_fix("start again")),
-            PageError::Failed(error) => error,
+            PageError::Failed(error) | PageError::Missing(error) => error,
         }
     }
 }

@@ -174,7 +174,7 @@ async fn rows(
     let path = ["roleManagement", "directory", kind];
     let query = "$select=principalId,roleDefinitionId,directoryScopeId";
     let first = client.graph.url(&path, query);
-    Pages::new(Arc::clone(client), first, need).all().await
+    Ok(Pages::new(Arc::clone(client), first, need).all().await?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use rotation_core::{AccountId, AccountKind, BackendError};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
@@ -84,7 +83,7 @@ pub(crate) fn all(graph: &GraphRoot) -> GraphUrl {
 /// The user with this object id or user name; `None` if there is none.
 pub(crate) async fn named(client: &Client, reference: &str) -> Result<Option<User>, BackendError> {
     let answer = client.read(client.graph.user(reference, SELECT)).await?;
-    if answer.status == StatusCode::NOT_FOUND && answer.error.is_some() {
+    if answer.is_missing() {
         return Ok(None);
     }
     answer.json(&READ_USERS, &client.consent).map(Some)

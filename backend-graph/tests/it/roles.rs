@@ -21,6 +21,14 @@ fn given(principal: &str, role: &str, scope: &str) -> Value {
     json!({"principalId": principal, "roleDefinitionId": role, "directoryScopeId": scope})
 }
 
+/// Says that object `n` is no group.
+async fn no_group(tenant: &Tenant, n: u32) {
+    let missing = refusal(404, "Request_ResourceNotFound", "Resource does not exist.");
+    tenant
+        .says(&format!("groups/{}/members", guid(n)), missing)
+        .await;
+}
+
 async fn accounts(tenant: &Tenant) -> Result<Vec<Account>, BackendError> {
     tenant
         .backend()
@@ -66,6 +74,10 @@ async fn roles_are_found_direct_eligible_and_through_groups() {
     tenant.has(GROUP_ELIGIBILITIES, eligible).await;
     tenant.has_no_roles().await;
 
+    for n in [5, 6] {
+        no_group(&tenant, n).await;
+    }
+
     let active = RoleAssignment::active;
     let eligible = RoleAssignment::eligible;
     let expected = [
@@ -102,6 +114,45 @@ async fn roles_are_found_direct_eligible_and_through_groups() {
         assert_eq!(found.member_of_role_assignable_group, member, "{who}");
         assert_eq!(found.owner_of_role_assignable_group, owner, "{who}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_in_an_eligible_group_is_eligible_however_deep() {
+    let tenant = Tenant::start().await;
+    let (role_group, outer, inner) = (guid(90), guid(91), guid(92));
+    tenant
+        .has("users", json!([user(1), user(2), user(3)]))
+        .await;
+    tenant
+        .has(ASSIGNMENTS, json!([given(&role_group, GLOBAL, "/")]))
+        .await;
+    tenant.has("groups", json!([{"id": role_group}])).await;
+    for kind in ["members", "owners"] {
+        tenant
+            .has(&format!("groups/{role_group}/{kind}"), json!([]))
+            .await;
+    }
+    let eligible = json!([{"principalId": outer, "accessId": "member"}]);
+    tenant.has(GROUP_ELIGIBILITIES, eligible).await;
+    let group = |id: &str| json!({"id": id, "@odata.type": "#microsoft.graph.group"});
+    let outer_members = json!([{"id": guid(1)}, group(&inner)]);
+    tenant
+        .has(&format!("groups/{outer}/members"), outer_members)
+        .await;
+    // A circle of groups ends.
+    let inner_members = json!([{"id": guid(2)}, group(&outer)]);
+    tenant
+        .has(&format!("groups/{inner}/members"), inner_members)
+        .await;
+    tenant.has_no_roles().await;
+
+    let eligible = vec![RoleAssignment::eligible(RoleId::GLOBAL_ADMINISTRATOR)];
+    let found: Vec<_> = holdings(&tenant)
+        .await
+        .into_iter()
+        .map(|held| held.roles)
+        .collect();
+    assert_eq!(found, [eligible.clone(), eligible, vec![]]);
 }
 
 #[tokio::test]
