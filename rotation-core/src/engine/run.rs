@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{Future, FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::batch::{Worker, batcher};
 use super::breaker::Breaker;
@@ -18,7 +18,7 @@ use super::rotate::Shared;
 use super::{Engine, Plan};
 use crate::{
     Account, AccountResult, Clock, Decision, Event, EventKind, NewVersion, Outcome, Planned,
-    Report, RunId, SetPassword, StopReason, StoreError, TenantId, VersionKey,
+    Problem, Report, RunId, SetPassword, StopReason, StoreError, TenantId, VersionKey,
 };
 
 /// How many events wait for a slow reader before the run waits for it.
@@ -317,13 +317,21 @@ async fn serve(
     set: Worker<SetPassword, Outcome>,
     commit: Worker<VersionKey, Result<(), StoreError>>,
 ) {
-    let (store, backend) = (&engine.store, &engine.backend);
+    let (store, backend, limit) = (
+        &engine.store,
+        &engine.backend,
+        engine.options.attempt_timeout,
+    );
+    let lost = &*format!("no answer within {} s", limit.as_secs());
     tokio::join!(
         stage.run(|batch: Vec<NewVersion>| async move {
             let staged = store.stage(&batch).await;
             batch.iter().map(|_| staged.clone()).collect()
         }),
-        set.run(|batch: Vec<SetPassword>| async move { backend.set_passwords(&batch).await }),
+        set.run(|batch: Vec<SetPassword>| async move {
+            let answer = timeout(limit, backend.set_passwords(&batch)).await;
+            answer.unwrap_or_else(|_| vec![Outcome::Unknown(Problem::new(lost)); batch.len()])
+        }),
         commit.run(|batch: Vec<VersionKey>| async move { store.commit(&batch).await }),
     );
 }
