@@ -215,3 +215,37 @@ fn without_answer(error: &reqwest::Error, place: &str, id: &str) -> SendError {
 fn ours(id: &str) -> String {
     format!(" (client-request-id {id})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cloud, Credential};
+
+    fn client(cloud: Cloud) -> Result<Client, ConfigError> {
+        let client_id = "11111111-2222-3333-4444-555555555555";
+        let credential = Credential::ClientSecret("hunter2".into());
+        let config = GraphConfig::new("contoso.com", client_id, credential);
+        Client::new(&config.with_cloud(cloud))
+    }
+
+    #[test]
+    fn every_cloud_of_microsoft_can_be_set_up() {
+        for cloud in [Cloud::China, Cloud::Global, Cloud::UsGov, Cloud::UsGovDod] {
+            let client = client(cloud.clone());
+            assert!(client.is_ok(), "{cloud:?}: {client:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        for pem in ["", "no certificate"] {
+            let ca_pem = Some(pem.as_bytes().to_vec());
+            let cloud = Cloud::custom("https://a.example", "https://g.example", ca_pem).unwrap();
+            let error = client(cloud).unwrap_err().to_string();
+            assert!(
+                error.starts_with("cloud.ca_file: found no certificate"),
+                "{error}"
+            );
+        }
+    }
+}

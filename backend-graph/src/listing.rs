@@ -3,7 +3,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
-use rotation_core::{Account, AccountQuery, BackendError};
+use rotation_core::{Account, AccountQuery, BackendError, Problem};
 use uuid::Uuid;
 
 use crate::client::Client;
@@ -39,9 +39,13 @@ pub(crate) fn accounts(
 
 fn users_of(client: Arc<Client>, query: AccountQuery) -> Users {
     match query {
+        AccountQuery::All => all(client).boxed(),
         AccountQuery::Named(references) => named(client, references).boxed(),
-        // A kind of query that is newer than this crate gets more than it asked for, never less.
-        _ => all(client).boxed(),
+        // Newer than this crate: neither more nor fewer accounts than asked for would be right.
+        other => {
+            let problem = Problem::new(format!("cannot read accounts by {other:?}"));
+            stream::once(ready(Err(BackendError::Unexpected(problem)))).boxed()
+        }
     }
 }
 

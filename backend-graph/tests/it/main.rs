@@ -7,6 +7,7 @@
 )]
 
 mod caller;
+mod conformance;
 mod listing;
 mod outcomes;
 mod paging;
