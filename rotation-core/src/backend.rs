@@ -58,6 +58,19 @@ pub enum AccountQuery {
     Named(Vec<String>),
 }
 
+impl AccountQuery {
+    /// Whether it names `account`: for backends that look through all they have.
+    #[must_use]
+    pub fn names(&self, account: &Account) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| {
+                AccountId::new(name) == account.id || account.user_name.eq_ignore_ascii_case(name)
+            }),
+        }
+    }
+}
+
 /// One password to set. Clones share the password's one buffer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -146,20 +146,12 @@ impl RotationBackend for MemoryBackend {
     }
 
     fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
-        let named = |account: &&Account| match &query {
-            AccountQuery::All => true,
-            AccountQuery::Named(names) => names.iter().any(|name| {
-                AccountId::new(name) == account.id || account.user_name.eq_ignore_ascii_case(name)
-            }),
-        };
-        let accounts: Vec<_> = self
-            .lock()
+        let directory = self.lock();
+        let named = directory
             .accounts
             .values()
-            .filter(named)
-            .cloned()
-            .map(Ok)
-            .collect();
+            .filter(|account| query.names(account));
+        let accounts: Vec<_> = named.cloned().map(Ok).collect();
         stream::iter(accounts).boxed()
     }
 
