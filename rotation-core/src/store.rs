@@ -92,8 +92,8 @@ impl NewVersion {
     }
 }
 
-/// A version in a store, without its password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A version in a store, without its password. Serialises, for stores that keep it as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Version {
     /// Account and version.

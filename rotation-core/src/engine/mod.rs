@@ -25,9 +25,9 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::{
-    AccountId, AccountQuery, BackendError, Caller, Clock, GenerateError, Generator, Planned,
-    Planner, Policy, RotationBackend, SecretStore, Select, StoreError, SystemClock, TenantId,
-    VersionState,
+    AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, Decision, GenerateError,
+    Generator, Planned, Planner, Policy, ReviewedPlan, RotationBackend, RunId, SecretStore, Select,
+    SkipReason, StoreError, SystemClock, TenantId, VersionState,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -109,6 +109,43 @@ impl<'a> Plan<'a> {
     ) -> Self {
         Self {
             tenant,
+            decisions: decisions.boxed(),
+        }
+    }
+
+    /// The same, but nothing is rotated that `reviewed` does not rotate.
+    pub fn only(self, reviewed: &'a ReviewedPlan) -> Self {
+        let tenant = self.tenant.clone();
+        self.unless(move |account| {
+            let key = AccountKey {
+                tenant: tenant.clone(),
+                account: account.clone(),
+            };
+            (!reviewed.rotates(&key)).then_some(SkipReason::NotReviewed)
+        })
+    }
+
+    /// The same, but no more than `max` accounts are rotated.
+    pub fn at_most(self, max: u64) -> Self {
+        let mut rotations = 0;
+        self.unless(move |_| {
+            rotations += 1;
+            (rotations > max).then_some(SkipReason::BeyondMaximum { max })
+        })
+    }
+
+    /// Skips the accounts that would be rotated and for which `skip` has a reason.
+    fn unless(self, mut skip: impl FnMut(&AccountId) -> Option<SkipReason> + Send + 'a) -> Self {
+        let decisions = self.decisions.map_ok(move |mut planned| {
+            if matches!(planned.decision, Decision::Rotate { .. })
+                && let Some(why) = skip(&planned.account.id)
+            {
+                planned.decision = Decision::Skip { why };
+            }
+            planned
+        });
+        Self {
+            tenant: self.tenant,
             decisions: decisions.boxed(),
         }
     }
@@ -213,7 +250,12 @@ impl Engine {
 
     /// Executes `plan`, once the returned stream is read.
     pub fn run<'a>(&'a self, plan: Plan<'a>) -> Run<'a> {
-        Run::new(self, plan)
+        self.run_as(RunId::new(), plan)
+    }
+
+    /// The same under an id of the caller's: one run over the tenants of several engines.
+    pub fn run_as<'a>(&'a self, id: RunId, plan: Plan<'a>) -> Run<'a> {
+        Run::new(self, id, plan)
     }
 }
 

@@ -38,8 +38,8 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(engine: &'a Engine, plan: Plan<'a>) -> Self {
-        let (id, tenant) = (RunId::new(), plan.tenant().clone());
+    pub(super) fn new(engine: &'a Engine, id: RunId, plan: Plan<'a>) -> Self {
+        let tenant = plan.tenant().clone();
         let (send, events) = mpsc::channel(EVENTS);
         let stop = StopHandle(Arc::new(watch::Sender::new(false)));
         let events_of_run = Events {

@@ -68,6 +68,11 @@ impl fmt::Display for Decision {
 #[serde(tag = "skip", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SkipReason {
+    /// The run rotates no more accounts than it was told to.
+    BeyondMaximum {
+        /// How many that is.
+        max: u64,
+    },
     /// A break-glass account by policy.
     BreakGlass,
     /// It cannot sign in.
@@ -91,6 +96,8 @@ pub enum SkipReason {
     },
     /// The policy names which accounts are in, and this is none of them.
     NotIncluded,
+    /// The plan that was reviewed does not rotate it.
+    NotReviewed,
     /// The caller's own account.
     OwnAccount,
     /// The account with which Entra Connect synchronises the tenant.
@@ -102,6 +109,7 @@ pub enum SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BeyondMaximum { max } => write!(f, "due, but this run rotates at most {max}"),
             Self::BreakGlass => f.write_str("break-glass account"),
             Self::Disabled => f.write_str("disabled"),
             Self::Excluded { by } => write!(f, "excluded by \"{by}\""),
@@ -112,6 +120,7 @@ impl fmt::Display for SkipReason {
             Self::NeverChanged => f.write_str("never changed, which the policy leaves alone"),
             Self::NotDue { due_at } => write!(f, "not due before {}", due_at.strftime("%Y-%m-%d")),
             Self::NotIncluded => f.write_str("not included by the policy"),
+            Self::NotReviewed => f.write_str("due, but the reviewed plan does not rotate it"),
             Self::OwnAccount => f.write_str("the caller's own account"),
             Self::SyncService => f.write_str("the account of the directory synchronisation"),
             Self::UnknownAge => {

@@ -8,9 +8,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use rotation_core::testkit::{MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Decision, Due, Engine, EventKind, NewVersion,
-    Outcome, Plan, Planned, Policy, Problem, RefusalReason, RoleId, SecretStore, Select,
-    StopReason, StoreError, TenantId, Verify, Version, VersionKey, VersionState,
+    Account, AccountId, AccountQuery, BackendError, Clock, Decision, Due, Engine, EventKind,
+    NewVersion, Outcome, Plan, PlanEntry, PlanHeader, PlanWriter, Planned, Policy, Problem,
+    RefusalReason, ReviewedPlan, RoleId, SecretStore, Select, StopReason, StoreError, SystemClock,
+    TenantId, Verify, Version, VersionKey, VersionState,
 };
 use tokio::time::Instant;
 
@@ -321,4 +322,40 @@ async fn an_account_that_vanishes_during_the_run_fails_alone() {
     );
     let report = engine.run(plan).finish().await;
     assert_eq!((report.rotated, report.failed), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_rotates_no_more_than_it_was_told_to() {
+    let world = World::new(10);
+    let engine = world.engine();
+    let plan = engine.plan(AccountQuery::All).await.unwrap().at_most(3);
+    let report = engine.run(plan).finish().await;
+    assert_eq!((report.rotated, report.skipped), (3, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_rotates_only_what_was_reviewed_and_is_still_due() {
+    let world = World::new(3);
+    let engine = world.engine();
+    let header = PlanHeader::new(SystemClock.now(), world.policy.fingerprint(), Vec::new());
+    let mut writer = PlanWriter::new(Vec::new(), &header).unwrap();
+    let plan = engine
+        .plan(AccountQuery::Named(vec!["user-1".to_owned()]))
+        .await
+        .unwrap();
+    let tenant = plan.tenant().clone();
+    for planned in plan.collect::<Vec<_>>().await {
+        writer
+            .entry(&PlanEntry::new(tenant.clone(), &planned.unwrap()))
+            .unwrap();
+    }
+    let reviewed = ReviewedPlan::read(writer.finish().unwrap().as_slice()).unwrap();
+    let plan = engine
+        .plan(AccountQuery::All)
+        .await
+        .unwrap()
+        .only(&reviewed);
+    let report = engine.run(plan).finish().await;
+    assert_eq!((report.rotated, report.skipped), (1, 2));
+    assert_eq!(world.backend.attempts(), [account(1)]);
 }
