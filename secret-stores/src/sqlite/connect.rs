@@ -1,0 +1,85 @@
+//! Opens connections to a file that was vetted.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use rotation_core::StoreError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{error, file, schema};
+
+/// How long a write waits for another process: its group commits take milliseconds, a checkpoint perhaps a second.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Every connection is used by one thread at a time, so SQLite need not lock.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+
+/// Opens the file for writing, durably, and brings it to the latest version.
+pub(super) fn read_write(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let mut connection = harden(Connection::open_with_flags(path, flags)?)?;
+        // With FULL, a commit has reached the disk when it returns; with NORMAL a power cut may undo it.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        schema::migrate(&mut connection, schema::MIGRATIONS)?;
+        Ok(connection)
+    };
+    open().map_err(|error| error::sqlite(path, error))
+}
+
+/// Opens the file for reading, along with whatever other processes write.
+pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = harden(Connection::open_with_flags(path, flags)?)?;
+        // Opening is lazy: only reading shows whether the files beside it can be opened too.
+        schema::version(&connection)?;
+        Ok(connection)
+    };
+    match open() {
+        // Where SQLite may not create the files beside it, nobody else writes either.
+        Err(error) if is_read_only_place(&error) && !file::has_wal(path) => immutable(path),
+        result => result.map_err(|error| error::sqlite(path, error)),
+    }
+}
+
+/// Opens the file for reading, without the files beside it. What it shows is right only if nobody writes meanwhile.
+pub(super) fn immutable(path: &Path) -> Result<Connection, StoreError> {
+    let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(format!("file:{}?immutable=1", escaped(path)), flags)
+        .and_then(harden)
+        .map_err(|error| error::sqlite(path, error))
+}
+
+/// Makes a hostile file harmless: no functions or virtual tables run from its schema, damaged pages are noticed.
+fn harden(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+fn is_read_only_place(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+    )
+}
+
+/// The path as a URI wants it: every byte that could mean something there is written as a number.
+fn escaped(path: &Path) -> String {
+    let mut uri = String::new();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            write!(uri, "%{byte:02X}").ok();
+        }
+    }
+    uri
+}

@@ -1,0 +1,124 @@
+//! Looks at a file before anything is written to it: is it a store of ours, of a version we know, and sound?
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rotation_core::StoreError;
+use rusqlite::Connection;
+
+use super::{connect, error, file, schema};
+
+/// The header of every SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
+const HEADER_LEN: usize = 100;
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_ID_AT: usize = 68;
+
+/// Refuses a file that is not ours or newer than us, by its header alone: SQLite is not asked to open what is not ours.
+pub(super) fn header(path: &Path) -> Result<(), StoreError> {
+    let cannot_read = |error| error::file(path, "read", error);
+    let mut header = Vec::with_capacity(HEADER_LEN);
+    File::open(path)
+        .and_then(|file| file.take(HEADER_LEN as u64).read_to_end(&mut header))
+        .map_err(cannot_read)?;
+    if header.is_empty() {
+        return Err(error::damaged(format!(
+            "{} is empty, which a store file never is: something cut it short, or it is not ours",
+            path.display()
+        )));
+    }
+    let number = |at: usize| {
+        let bytes = header.get(at..)?.first_chunk()?;
+        Some(i32::from_be_bytes(*bytes))
+    };
+    let (Some(application), Some(version), true) = (
+        number(APPLICATION_ID_AT),
+        number(USER_VERSION_AT),
+        header.starts_with(MAGIC),
+    ) else {
+        return Err(not_ours(path, "it is not a SQLite database"));
+    };
+    if application != schema::APPLICATION_ID {
+        return Err(not_ours(path, "it is a SQLite database of another program"));
+    }
+    known_version(path, version)
+}
+
+/// Refuses a file that is newer than us, damaged, or has other tables than ours, by reading it from end to end.
+///
+/// Writes nothing, not even the files that SQLite keeps beside a database: only if there is a write-ahead log must it
+/// be read too, and SQLite has its files there already.
+pub(super) fn contents(path: &Path) -> Result<(), StoreError> {
+    let with_wal = || inspect(&connect::read_only(path)?, path);
+    if file::has_wal(path) {
+        return with_wal();
+    }
+    let before = stamp(path)?;
+    match connect::immutable(path).and_then(|connection| inspect(&connection, path)) {
+        // Another process began to write meanwhile, so what was seen proves nothing.
+        Err(_) if file::has_wal(path) || stamp(path)? != before => with_wal(),
+        verdict => verdict,
+    }
+}
+
+/// Refuses a file that is newer than us or has other tables than ours.
+pub(super) fn tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let sqlite = |error| error::sqlite(path, error);
+    let version = schema::version(connection).map_err(sqlite)?;
+    known_version(path, version)?;
+    if schema::is_genuine(connection, version).map_err(sqlite)? {
+        return Ok(());
+    }
+    Err(error::damaged(format!(
+        "the tables of {} are not those of a store of version {version}",
+        path.display()
+    )))
+}
+
+fn inspect(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    tables(connection, path)?;
+    let finding: String = connection
+        .query_row("PRAGMA quick_check(1)", (), |row| row.get(0))
+        .map_err(|error| error::sqlite(path, error))?;
+    if finding == "ok" {
+        return Ok(());
+    }
+    Err(error::damaged(format!(
+        "{} is damaged: {finding}",
+        path.display()
+    )))
+}
+
+fn known_version(path: &Path, version: i32) -> Result<(), StoreError> {
+    let latest = schema::latest();
+    if version > latest {
+        let message = format!(
+            "{} is of version {version}, and this program knows versions up to {latest}",
+            path.display()
+        );
+        return Err(error::unusable(
+            message,
+            "use the newer program that wrote it",
+        ));
+    }
+    if version < 1 {
+        let message = format!("{} is damaged: its version is {version}", path.display());
+        return Err(error::damaged(message));
+    }
+    Ok(())
+}
+
+fn not_ours(path: &Path, why: &str) -> StoreError {
+    error::unusable(
+        format!("{} is not a store: {why}", path.display()),
+        "name another file in [store] path; this one was left as it is",
+    )
+}
+
+fn stamp(path: &Path) -> Result<(u64, SystemTime), StoreError> {
+    fs::metadata(path)
+        .and_then(|metadata| Ok((metadata.len(), metadata.modified()?)))
+        .map_err(|error| error::file(path, "read", error))
+}
