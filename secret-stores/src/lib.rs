@@ -1,1 +1,40 @@
-//! placeholder
+//! Stores for the rotation engine: where every version of every password is kept, durable before the directory hears
+//! of it and sealed so that the engine itself can read none of them.
+//!
+//! [`SqliteStore`] keeps everything in one local file. It needs only public keys:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use futures::TryStreamExt;
+//! use rotation_core::Select;
+//! use secret_stores::{Identities, Recipients, SqliteReader, SqliteStore, keygen};
+//! # use secrecy::ExposeSecret;
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("rotation.db");
+//!
+//! // Once, on a machine you trust: only the public key goes to the machine that rotates.
+//! let pair = keygen();
+//!
+//! // The machine that rotates.
+//! let store = SqliteStore::open(&path, &Recipients::parse([&pair.public])?).await?;
+//! # store.close().await;
+//!
+//! // Wherever the private key is.
+//! let identities = Identities::parse(pair.private.expose_secret())?;
+//! let reader = SqliteReader::open(&path, identities).await?;
+//! let versions: Vec<_> = reader.versions(Select::All).try_collect().await?;
+//! assert!(versions.is_empty());
+//! # Ok(()) }
+//! ```
+
+#[cfg(feature = "sqlite")]
+mod keys;
+#[cfg(feature = "sqlite")]
+mod seal;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "sqlite")]
+pub use keys::{Identities, KeyError, KeyPair, Recipients, keygen};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteReader, SqliteStore};

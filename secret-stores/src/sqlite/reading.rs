@@ -1,0 +1,160 @@
+//! Streams versions out of the log, account by account.
+
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use futures::stream::{self, BoxStream, StreamExt};
+use rotation_core::{AccountKey, Select, StoreError};
+use rusqlite::{Connection, Row, params_from_iter};
+use tokio::sync::mpsc;
+
+use super::history::{Entry, History};
+use super::log::{Event, LogRow, StagedRow};
+use super::{connect, error};
+
+/// How many versions may wait for whoever reads the stream.
+const BUFFER: usize = 256;
+
+/// The versions that `select` names, each as `item` makes it of the stored one; read by a thread and a connection of
+/// their own. Ends after the first error.
+pub(super) fn stream<T: Send + 'static>(
+    path: PathBuf,
+    select: Select,
+    mut item: impl FnMut(&Connection, Entry<StagedRow>) -> Result<T, StoreError> + Send + 'static,
+) -> BoxStream<'static, Result<T, StoreError>> {
+    let (sender, receiver) = mpsc::channel(BUFFER);
+    let read = move || {
+        let scanned = connect::read_only(&path).and_then(|connection| {
+            scan(&connection, &path, &select, |entry| {
+                let item = item(&connection, entry)?;
+                // Whoever reads may have heard enough.
+                Ok(match sender.blocking_send(Ok(item)) {
+                    Ok(()) => Continue(()),
+                    Err(_) => Break(()),
+                })
+            })
+        });
+        if let Err(error) = scanned {
+            sender.blocking_send(Err(error)).ok();
+        }
+    };
+    match thread::Builder::new()
+        .name("store-reader".to_owned())
+        .spawn(read)
+    {
+        Ok(thread) => received(receiver, thread),
+        Err(error) => {
+            let error = StoreError::unavailable("cannot start a thread", error);
+            stream::iter([Err(error)]).boxed()
+        }
+    }
+}
+
+/// What the thread sends; an error if it ends by a panic, for then something is missing.
+fn received<T: Send + 'static>(
+    receiver: mpsc::Receiver<Result<T, StoreError>>,
+    thread: JoinHandle<()>,
+) -> BoxStream<'static, Result<T, StoreError>> {
+    stream::unfold(
+        (receiver, Some(thread)),
+        async |(mut receiver, mut thread)| match receiver.recv().await {
+            Some(item) => Some((item, (receiver, thread))),
+            None => thread.take()?.join().err().map(|_| {
+                let error = error::stopped("the thread that reads the store");
+                (Err(error), (receiver, None))
+            }),
+        },
+    )
+    .boxed()
+}
+
+/// Calls `each` with the versions that `select` names, until it breaks off.
+fn scan(
+    connection: &Connection,
+    path: &Path,
+    select: &Select,
+    mut each: impl FnMut(Entry<StagedRow>) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let sqlite = |error| error::sqlite(path, error);
+    let (filter, parameters) = condition(select)?;
+    // Where SQLite sorts in a temporary file, the passwords are sealed in there too.
+    let mut statement = connection
+        .prepare(&format!(
+            "SELECT * FROM log {filter} ORDER BY tenant, account, seq"
+        ))
+        .map_err(sqlite)?;
+    let mut rows = statement
+        .query(params_from_iter(parameters))
+        .map_err(sqlite)?;
+    let mut fold = Fold::default();
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        for entry in fold.push(path, row)? {
+            if each(entry)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+    for entry in fold.finish() {
+        if each(entry)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
+    match select {
+        Select::All => Ok(("", Vec::new())),
+        Select::Account(key) => Ok((
+            "WHERE tenant = ?1 AND account = ?2",
+            vec![key.tenant.as_str(), key.account.as_str()],
+        )),
+        Select::Tenant(tenant) => Ok(("WHERE tenant = ?1", vec![tenant.as_str()])),
+        other => Err(error::unusable(
+            format!("this store does not know how to select {other:?}"),
+            "use a newer version of it",
+        )),
+    }
+}
+
+/// The account whose rows are being read.
+#[derive(Default)]
+struct Fold {
+    account: Option<AccountKey>,
+    history: History<StagedRow>,
+}
+
+impl Fold {
+    /// Takes the next row, and gives the former account's versions if it is the first row of another.
+    fn push(
+        &mut self,
+        path: &Path,
+        row: &Row<'_>,
+    ) -> Result<impl Iterator<Item = Entry<StagedRow>> + use<>, StoreError> {
+        let seq: i64 = row.get("seq").map_err(|error| error::sqlite(path, error))?;
+        let damaged =
+            |what: &str| error::damaged(format!("row {seq} of {} {what}", path.display()));
+        let LogRow { account, event } =
+            LogRow::read(row).map_err(|error| damaged(&format!("is damaged: {error}")))?;
+        let former = if self.account.as_ref() == Some(&account) {
+            History::default()
+        } else {
+            self.account = Some(account);
+            std::mem::take(&mut self.history)
+        };
+        match event {
+            Event::Staged(staged) => self.history.stage(seq, staged),
+            Event::Settled(settlement) => {
+                if !self.history.settle(settlement) {
+                    return Err(damaged("is damaged: it settles what was not pending"));
+                }
+            }
+        }
+        Ok(former.into_entries())
+    }
+
+    fn finish(self) -> impl Iterator<Item = Entry<StagedRow>> {
+        self.history.into_entries()
+    }
+}
