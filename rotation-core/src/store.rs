@@ -109,16 +109,35 @@ pub struct Version {
 }
 
 impl Version {
-    /// What became of `new`: it is in `state`.
+    /// A version as a store knows it.
     #[must_use]
-    pub fn new(new: &NewVersion, state: VersionState) -> Self {
+    pub fn new(
+        key: VersionKey,
+        user_name: String,
+        run: RunId,
+        staged_at: Timestamp,
+        state: VersionState,
+    ) -> Self {
         Self {
-            key: new.key.clone(),
-            user_name: new.user_name.clone(),
-            run: new.run,
-            staged_at: new.staged_at,
+            key,
+            user_name,
+            run,
+            staged_at,
             state,
         }
+    }
+}
+
+impl From<&NewVersion> for Version {
+    /// What a version is once it is staged.
+    fn from(new: &NewVersion) -> Self {
+        Self::new(
+            new.key.clone(),
+            new.user_name.clone(),
+            new.run,
+            new.staged_at,
+            VersionState::Pending,
+        )
     }
 }
 

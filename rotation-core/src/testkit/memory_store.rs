@@ -242,7 +242,7 @@ impl Image {
                 .is_none()
             {
                 self.accounts.entry(account).or_default().push(Held {
-                    version: Version::new(new, VersionState::Pending),
+                    version: Version::from(new),
                     password: Arc::clone(&new.password),
                 });
             }
