@@ -1,15 +1,11 @@
 //! The rows of the log, and every statement that reads or appends them.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use rotation_core::{
-    AccountId, AccountKey, NewVersion, Password, RunId, TenantId, Version, VersionId, VersionKey,
-    VersionState,
+    AccountId, AccountKey, RunId, TenantId, Version, VersionId, VersionKey, VersionState,
 };
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use zeroize::Zeroizing;
 
 const EVENT_STAGED: &str = "staged";
 const EVENT_COMMITTED: &str = "committed";
@@ -68,17 +64,13 @@ pub(super) struct StagedRow {
 impl StagedRow {
     /// The version as the trait shows it.
     pub(super) fn version(&self, state: VersionState) -> Version {
-        // A `Version` is made from a `NewVersion`, which has a password; here nobody knows it.
-        let unknown = Arc::new(Password::new(Zeroizing::default()));
-        let mut new = NewVersion::new(
-            self.key.account.clone(),
-            &self.user_name,
+        Version::new(
+            self.key.clone(),
+            self.user_name.clone(),
             self.run,
             self.staged_at,
-            unknown,
-        );
-        new.key.version = self.key.version;
-        Version::new(&new, state)
+            state,
+        )
     }
 }
 
