@@ -1,0 +1,221 @@
+//! The control endpoint `/__control`: what the library handle can do, for other processes.
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /tenants` | ids, domains, credentials |
+//! | `GET /tenants/{t}/users` | users with initial passwords; `?skip=` and `?top=` (1,000) |
+//! | `GET /tenants/{t}/users/{u}` | one user |
+//! | `POST /tenants/{t}/users/{u}/checkPassword` | `{"password"}` → `{"current": bool}` |
+//! | `DELETE /tenants/{t}/users/{u}` | deletes the user |
+//! | `POST /faults` | adds a fault or an array of them |
+//! | `DELETE /faults` | removes all |
+//! | `GET /requests`, `DELETE /requests` | records; forgets them |
+//! | `GET /totals` | counts |
+//! | `POST /advance` | `{"seconds"}` |
+//! | `POST /reset` | as [`Server::reset`](crate::Server::reset) |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::fault::Fault;
+use crate::handle::{TenantHandle, UserView};
+use crate::record::{RequestRecord, Totals};
+use crate::world::World;
+
+type Shared = State<Arc<World>>;
+
+/// The routes, each behind the bearer token of the server.
+pub(crate) fn router(world: Arc<World>) -> Router<Arc<World>> {
+    Router::new()
+        .route("/tenants", get(tenants))
+        .route("/tenants/{tenant}/users", get(users))
+        .route(
+            "/tenants/{tenant}/users/{user}",
+            get(user).delete(delete_user),
+        )
+        .route(
+            "/tenants/{tenant}/users/{user}/checkPassword",
+            post(check_password),
+        )
+        .route("/faults", post(add_faults).delete(clear_faults))
+        .route("/requests", get(requests).delete(clear_requests))
+        .route("/totals", get(totals))
+        .route("/advance", post(advance))
+        .route("/reset", post(reset))
+        .layer(from_fn_with_state(world, authenticate))
+}
+
+async fn authenticate(State(world): Shared, request: Request, next: Next) -> Response {
+    let presented = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    if presented == Some(world.control_token.as_str()) {
+        next.run(request).await
+    } else {
+        StatusCode::UNAUTHORIZED.into_response()
+    }
+}
+
+async fn tenants(State(world): Shared) -> Json<Value> {
+    let tenants = world.tenants().iter().map(|directory| {
+        let tenant = TenantHandle::new(Arc::clone(&world), Arc::clone(directory));
+        json!({
+            "id": tenant.id(),
+            "domain": tenant.domain(),
+            "clientId": tenant.client_id(),
+            "clientSecret": tenant.client_secret(),
+            "accounts": directory.accounts().len(),
+        })
+    });
+    Json(tenants.collect())
+}
+
+#[derive(Deserialize)]
+struct Window {
+    #[serde(default)]
+    skip: usize,
+    #[serde(default = "Window::default_top")]
+    top: usize,
+}
+
+impl Window {
+    fn default_top() -> usize {
+        1_000
+    }
+}
+
+async fn users(
+    State(world): Shared,
+    Path(tenant): Path<String>,
+    Query(window): Query<Window>,
+) -> Result<Json<Value>, StatusCode> {
+    let users = find_tenant(&world, &tenant)?.users();
+    let page = users.iter().skip(window.skip).take(window.top);
+    Ok(Json(page.map(user_json).collect()))
+}
+
+async fn user(
+    State(world): Shared,
+    Path((tenant, user)): Path<(String, String)>,
+) -> Result<Json<Value>, StatusCode> {
+    let (_, user) = find_user(&world, &tenant, &user)?;
+    Ok(Json(user_json(&user)))
+}
+
+async fn delete_user(
+    State(world): Shared,
+    Path((tenant, user)): Path<(String, String)>,
+) -> Result<StatusCode, StatusCode> {
+    let (tenant, user) = find_user(&world, &tenant, &user)?;
+    tenant.delete_user(user.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Without `Debug`: it is a password.
+#[derive(Deserialize)]
+struct PasswordCheck {
+    password: String,
+}
+
+async fn check_password(
+    State(world): Shared,
+    Path((tenant, user)): Path<(String, String)>,
+    Json(check): Json<PasswordCheck>,
+) -> Result<Json<Value>, StatusCode> {
+    let (tenant, user) = find_user(&world, &tenant, &user)?;
+    let current = tenant.current_password_is(user.id, &check.password);
+    Ok(Json(json!({"current": current})))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<Fault>),
+    One(Fault),
+}
+
+async fn add_faults(State(world): Shared, Json(faults): Json<OneOrMany>) -> StatusCode {
+    match faults {
+        OneOrMany::Many(faults) => faults.into_iter().for_each(|fault| world.faults.add(fault)),
+        OneOrMany::One(fault) => world.faults.add(fault),
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(world): Shared) -> StatusCode {
+    world.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(State(world): Shared) -> Json<Vec<RequestRecord>> {
+    Json(world.records.all())
+}
+
+async fn clear_requests(State(world): Shared) -> StatusCode {
+    world.records.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn totals(State(world): Shared) -> Json<Totals> {
+    Json(world.records.totals())
+}
+
+#[derive(Debug, Deserialize)]
+struct Advance {
+    seconds: u64,
+}
+
+async fn advance(State(world): Shared, Json(advance): Json<Advance>) -> StatusCode {
+    world.clock.advance(Duration::from_secs(advance.seconds));
+    StatusCode::NO_CONTENT
+}
+
+async fn reset(State(world): Shared) -> StatusCode {
+    world.reset();
+    StatusCode::NO_CONTENT
+}
+
+fn find_tenant(world: &Arc<World>, name: &str) -> Result<TenantHandle, StatusCode> {
+    world
+        .tenant(name)
+        .map(|directory| TenantHandle::new(Arc::clone(world), Arc::clone(directory)))
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+fn find_user(
+    world: &Arc<World>,
+    tenant: &str,
+    user: &str,
+) -> Result<(TenantHandle, UserView), StatusCode> {
+    let tenant = find_tenant(world, tenant)?;
+    let user = tenant.user(user).ok_or(StatusCode::NOT_FOUND)?;
+    Ok((tenant, user))
+}
+
+fn user_json(user: &UserView) -> Value {
+    json!({
+        "id": user.id,
+        "userPrincipalName": user.user_principal_name,
+        "displayName": user.display_name,
+        "initialPassword": user.initial_password,
+        "enabled": user.enabled,
+        "guest": user.guest,
+        "synced": user.synced,
+        "federated": user.federated,
+        "protected": user.protected,
+        "ordinary": user.is_ordinary(),
+        "lastPasswordChange": user.last_password_change,
+        "passwordSets": user.password_sets,
+    })
+}

@@ -1,0 +1,139 @@
+//! One account: what never changes, and what a PATCH may change.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::clock::later;
+use crate::seed::Origin;
+
+/// The state that an account starts with and returns to at a reset.
+pub(crate) struct Seeded {
+    pub(crate) password: Option<Box<str>>,
+    pub(crate) password_changed: Option<Timestamp>,
+    pub(crate) enabled: bool,
+    pub(crate) must_change: bool,
+}
+
+/// What may change in an account.
+pub(crate) struct State {
+    pub(crate) enabled: bool,
+    pub(crate) must_change: bool,
+    pub(crate) deleted: bool,
+    /// How many requests have set a password.
+    pub(crate) password_sets: u64,
+    /// The password since the first PATCH; before it, the seeded one is live.
+    new_password: Option<Box<str>>,
+    password_changed: Option<Timestamp>,
+    /// What readers see until the last change has been replicated.
+    shown: Option<(Timestamp, Option<Timestamp>)>,
+}
+
+impl State {
+    fn new(seeded: &Seeded) -> Self {
+        Self {
+            enabled: seeded.enabled,
+            must_change: seeded.must_change,
+            deleted: false,
+            password_sets: 0,
+            new_password: None,
+            password_changed: seeded.password_changed,
+            shown: None,
+        }
+    }
+
+    /// Sets the password; readers see the new date only after `lag`.
+    pub(crate) fn set_password(
+        &mut self,
+        password: &str,
+        must_change: bool,
+        now: Timestamp,
+        lag: Duration,
+    ) {
+        let before = self.password_changed(now);
+        self.shown = (!lag.is_zero()).then(|| (later(now, lag), before));
+        self.new_password = Some(password.into());
+        self.password_changed = Some(now);
+        self.must_change = must_change;
+        self.password_sets += 1;
+    }
+
+    /// `lastPasswordChangeDateTime` as a reader sees it now.
+    pub(crate) fn password_changed(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.shown {
+            Some((until, before)) if now < until => before,
+            _ => self.password_changed,
+        }
+    }
+}
+
+/// The parts of an account that never change.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) id: Uuid,
+    pub(crate) user_principal_name: Box<str>,
+    pub(crate) display_name: Box<str>,
+    pub(crate) given_name: Option<Box<str>>,
+    pub(crate) surname: Option<Box<str>>,
+    pub(crate) origin: Origin,
+    pub(crate) federated: bool,
+    pub(crate) password_policies: Option<Box<str>>,
+    pub(crate) created: Timestamp,
+}
+
+/// A user object.
+pub(crate) struct Account {
+    profile: Profile,
+    pub(crate) seeded: Seeded,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deref for Account {
+    type Target = Profile;
+
+    fn deref(&self) -> &Profile {
+        &self.profile
+    }
+}
+
+impl Account {
+    pub(crate) fn new(profile: Profile, seeded: Seeded) -> Self {
+        let state = Mutex::new(State::new(&seeded));
+        Self {
+            profile,
+            seeded,
+            state,
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `password` would sign in now.
+    pub(crate) fn password_is(&self, password: &str) -> bool {
+        let state = self.state();
+        state
+            .new_password
+            .as_deref()
+            .or(self.seeded.password.as_deref())
+            == Some(password)
+    }
+
+    /// Puts everything back as it was when the server started.
+    pub(crate) fn reset(&self) {
+        *self.state() = State::new(&self.seeded);
+    }
+}

@@ -1,0 +1,280 @@
+//! From what a tenant should contain to a living tenant: ids are made up, names resolved.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::RwLock;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Access, Account, Assignment, ClientSecret, Directory, GroupRecord, Profile, Seeded,
+    ServicePrincipal, UnitRecord,
+};
+use crate::banned::Banned;
+use crate::clock::{earlier, later};
+use crate::rng::Rng;
+use crate::role::Role;
+use crate::seed::{
+    App, Authentication, Group, InitialPassword, Origin, ScopedRole, Tenant, Unit, User,
+};
+
+/// Accounts are older than their passwords by this much.
+const ACCOUNT_AGE_BEFORE_PASSWORD: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Directory {
+    /// Builds the tenant. Equal seeds give equal ids and passwords.
+    pub(crate) fn build(tenant: Tenant, seed: u64, now: Timestamp) -> io::Result<Self> {
+        let domain = tenant.domains.first().map_or("", |(name, _)| name.as_str());
+        let mut rng = Rng::derived(seed, domain);
+        let id = tenant.id.unwrap_or_else(|| rng.uuid());
+
+        let people = People::build(&tenant.users, &tenant.domains, &mut rng, now)?;
+        let mut access = Access::default();
+        access.units = units(tenant.units, &people, &mut rng)?;
+        for group in tenant.groups {
+            add_group(&mut access, group, &people, &mut rng)?;
+        }
+        let mut service_principals = Vec::with_capacity(tenant.apps.len());
+        for app in tenant.apps {
+            let roles = app.roles.clone();
+            let principal = service_principal(app, &mut rng, now);
+            assign(&mut access, principal.id, &roles, &[])?;
+            service_principals.push(principal);
+        }
+        for (account, user) in people.accounts.iter().zip(&tenant.users) {
+            assign(&mut access, account.id, &user.roles, &user.eligible_roles)?;
+        }
+        access.index();
+        Ok(Self {
+            id,
+            display_name: tenant.display_name,
+            domains: tenant.domains,
+            service_principals,
+            custom_roles: tenant.custom_roles,
+            banned: Banned::new(&tenant.banned_words),
+            replication_lag: tenant.replication_lag,
+            switches: tenant.switches,
+            accounts: people.accounts,
+            by_id: people.by_id,
+            by_upn: people.by_upn,
+            access: RwLock::new(access),
+        })
+    }
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// The accounts with their two indexes.
+struct People {
+    accounts: Vec<Account>,
+    by_id: HashMap<Uuid, usize>,
+    by_upn: HashMap<Box<str>, usize>,
+}
+
+impl People {
+    fn build(
+        users: &[User],
+        domains: &[(String, Authentication)],
+        rng: &mut Rng,
+        now: Timestamp,
+    ) -> io::Result<Self> {
+        let mut people = Self {
+            accounts: Vec::with_capacity(users.len()),
+            by_id: HashMap::with_capacity(users.len()),
+            by_upn: HashMap::with_capacity(users.len()),
+        };
+        for (index, user) in users.iter().enumerate() {
+            let upn = user.user_principal_name.as_str();
+            let authentication = upn
+                .rsplit_once('@')
+                .and_then(|(_, domain)| {
+                    domains
+                        .iter()
+                        .find(|(known, _)| known.eq_ignore_ascii_case(domain))
+                })
+                .map(|&(_, authentication)| authentication)
+                .ok_or_else(|| {
+                    invalid(format!("{upn:?} is in no verified domain of the tenant"))
+                })?;
+            let federated = authentication == Authentication::Federated;
+            let account = account(user, federated, rng, now);
+            let twice = people.by_id.insert(account.id, index).is_some()
+                || people
+                    .by_upn
+                    .insert(upn.to_lowercase().into(), index)
+                    .is_some();
+            if twice {
+                return Err(invalid(format!("user {upn:?} is created twice")));
+            }
+            people.accounts.push(account);
+        }
+        Ok(people)
+    }
+
+    fn ids(&self, upns: &[String]) -> io::Result<Vec<Uuid>> {
+        upns.iter()
+            .map(|upn| {
+                self.by_upn
+                    .get(upn.to_lowercase().as_str())
+                    .and_then(|&index| self.accounts.get(index))
+                    .map(|account| account.id)
+                    .ok_or_else(|| invalid(format!("user {upn:?} is named but not created")))
+            })
+            .collect()
+    }
+}
+
+fn account(user: &User, federated: bool, rng: &mut Rng, now: Timestamp) -> Account {
+    // Drawn in any case, so that giving one id or password leaves the other accounts unchanged.
+    let (id, password) = (rng.uuid(), rng.text(14));
+    let password_changed = user.password_age.map(|age| earlier(now, age));
+    let profile = Profile {
+        id: user.id.unwrap_or(id),
+        user_principal_name: user.user_principal_name.as_str().into(),
+        display_name: user.display_name.as_str().into(),
+        given_name: user.given_name.as_deref().map(Into::into),
+        surname: user.surname.as_deref().map(Into::into),
+        origin: user.origin,
+        federated,
+        password_policies: user
+            .password_policies
+            .as_deref()
+            .or_else(|| (user.origin == Origin::Synced).then_some("DisablePasswordExpiration"))
+            .map(Into::into),
+        created: earlier(password_changed.unwrap_or(now), ACCOUNT_AGE_BEFORE_PASSWORD),
+    };
+    let seeded = Seeded {
+        password: match &user.password {
+            InitialPassword::Given(given) => Some(given.as_str().into()),
+            InitialPassword::None => None,
+            // One of each class, whatever the letters turned out to be.
+            InitialPassword::Random => Some(format!("{password}.Q7z").into()),
+        },
+        password_changed,
+        enabled: user.enabled,
+        must_change: user.must_change,
+    };
+    Account::new(profile, seeded)
+}
+
+fn units(seeds: Vec<Unit>, people: &People, rng: &mut Rng) -> io::Result<Vec<UnitRecord>> {
+    seeds
+        .into_iter()
+        .map(|unit| {
+            Ok(UnitRecord {
+                id: unit.id.unwrap_or_else(|| rng.uuid()),
+                members: people.ids(&unit.members)?,
+                display_name: unit.display_name,
+                restricted: unit.restricted,
+            })
+        })
+        .collect()
+}
+
+fn add_group(access: &mut Access, group: Group, people: &People, rng: &mut Rng) -> io::Result<()> {
+    let holds_roles = !group.roles.is_empty() || !group.eligible_roles.is_empty();
+    if holds_roles && !group.role_assignable {
+        return Err(invalid(format!(
+            "group {:?} is not role-assignable but holds roles",
+            group.display_name
+        )));
+    }
+    let tenant_wide = |roles: &[Role]| roles.iter().map(|role| (*role, None)).collect::<Vec<_>>();
+    let record = GroupRecord {
+        id: group.id.unwrap_or_else(|| rng.uuid()),
+        display_name: group.display_name,
+        role_assignable: group.role_assignable,
+        members: people.ids(&group.members)?,
+        owners: people.ids(&group.owners)?,
+        eligible_members: people.ids(&group.eligible_members)?,
+        eligible_owners: people.ids(&group.eligible_owners)?,
+    };
+    assign(
+        access,
+        record.id,
+        &tenant_wide(&group.roles),
+        &tenant_wide(&group.eligible_roles),
+    )?;
+    access.groups.push(record);
+    Ok(())
+}
+
+fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> ServicePrincipal {
+    let (id, client_id, secret) = (rng.uuid(), rng.uuid(), rng.text(40));
+    let mut secrets: Vec<ClientSecret> = app
+        .secrets
+        .into_iter()
+        .map(|(value, lifetime)| ClientSecret {
+            value,
+            expires: lifetime.map(|lifetime| later(now, lifetime)),
+        })
+        .collect();
+    if secrets.is_empty() {
+        secrets.push(ClientSecret {
+            value: secret,
+            expires: None,
+        });
+    }
+    ServicePrincipal {
+        id,
+        client_id: app.client_id.unwrap_or(client_id),
+        display_name: app.display_name,
+        secrets,
+        permissions: app.permissions,
+        delegated: app.delegated,
+    }
+}
+
+fn assign(
+    access: &mut Access,
+    principal: Uuid,
+    active: &[ScopedRole],
+    eligible: &[ScopedRole],
+) -> io::Result<()> {
+    for role in active {
+        let assignment = access.assignment(principal, role)?;
+        access.assignments.push(assignment);
+    }
+    for role in eligible {
+        let assignment = access.assignment(principal, role)?;
+        access.eligibilities.push(assignment);
+    }
+    Ok(())
+}
+
+impl Access {
+    /// An assignment of `role` to `principal`, not yet in force.
+    pub(crate) fn assignment(
+        &self,
+        principal: Uuid,
+        (role, unit): &ScopedRole,
+    ) -> io::Result<Assignment> {
+        let unit = unit
+            .as_deref()
+            .map(|name| {
+                self.units
+                    .iter()
+                    .find(|unit| unit.display_name == name)
+                    .map(|unit| unit.id)
+                    .ok_or_else(|| invalid(format!("unit {name:?} is named but not created")))
+            })
+            .transpose()?;
+        if unit.is_some() && *role == Role::GLOBAL_ADMINISTRATOR {
+            return Err(invalid(
+                "Global Administrator cannot be assigned at unit scope".to_owned(),
+            ));
+        }
+        let scope = unit.map_or_else(String::new, |unit| unit.simple().to_string());
+        Ok(Assignment {
+            // Unique, as a principal holds a role once per scope, and equal for equal seeds.
+            id: format!("{}-{}-{scope}", role.id().simple(), principal.simple()),
+            principal,
+            role: *role,
+            unit,
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! An app's service principal and its credentials.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A client secret; without `expires` it never does.
+pub(crate) struct ClientSecret {
+    pub(crate) value: String,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// What a presented secret turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretCheck {
+    Expired,
+    Valid,
+    Wrong,
+}
+
+/// A service principal.
+pub(crate) struct ServicePrincipal {
+    /// The object id.
+    pub(crate) id: Uuid,
+    pub(crate) client_id: Uuid,
+    pub(crate) display_name: String,
+    pub(crate) secrets: Vec<ClientSecret>,
+    /// Application permissions of Microsoft Graph.
+    pub(crate) permissions: Vec<String>,
+    /// Delegated permissions consented to for all users.
+    pub(crate) delegated: Vec<String>,
+}
+
+impl fmt::Debug for ServicePrincipal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServicePrincipal")
+            .field("id", &self.id)
+            .field("client_id", &self.client_id)
+            .field("display_name", &self.display_name)
+            .field("permissions", &self.permissions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServicePrincipal {
+    pub(crate) fn check_secret(&self, presented: &str, now: Timestamp) -> SecretCheck {
+        let Some(known) = self.secrets.iter().find(|known| known.value == presented) else {
+            return SecretCheck::Wrong;
+        };
+        match known.expires {
+            Some(expires) if expires <= now => SecretCheck::Expired,
+            _ => SecretCheck::Valid,
+        }
+    }
+}

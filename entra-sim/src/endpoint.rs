@@ -1,0 +1,221 @@
+//! Which endpoint a request is for, from its path alone.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of endpoint, to address faults and to read records by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `/directory/administrativeUnits/{id}/members`
+    AdministrativeUnitMembers,
+    /// `/directory/administrativeUnits`, with or without id
+    AdministrativeUnits,
+    /// `/servicePrincipals/{id}/appRoleAssignments`
+    AppRoleAssignments,
+    /// `/$batch`
+    Batch,
+    /// `OpenID` configuration, instance discovery and the like
+    Discovery,
+    /// `/domains`
+    Domains,
+    /// `/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances`
+    GroupEligibility,
+    /// `/groups/{id}/members`
+    GroupMembers,
+    /// `/groups/{id}/owners`
+    GroupOwners,
+    /// `/groups`, with or without id
+    Groups,
+    /// `/organization`
+    Organization,
+    /// `/roleManagement/directory/roleAssignmentScheduleInstances`
+    RoleAssignmentSchedules,
+    /// `/roleManagement/directory/roleAssignments`
+    RoleAssignments,
+    /// `/roleManagement/directory/roleDefinitions`
+    RoleDefinitions,
+    /// `/roleManagement/directory/roleEligibilityScheduleInstances`
+    RoleEligibility,
+    /// `/servicePrincipals`, with or without id
+    ServicePrincipals,
+    /// The token endpoint
+    Token,
+    /// Anything that is not served
+    Unknown,
+    /// `/users/{id or UPN}`
+    User,
+    /// `/users`
+    Users,
+    /// `/users/$count`
+    UsersCount,
+}
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    /// The decoded id, UPN, tenant or `appId='…'` in the path; empty if there is none.
+    pub(crate) key: String,
+}
+
+impl Route {
+    fn new(endpoint: Endpoint, key: &str) -> Self {
+        Self {
+            endpoint,
+            key: key.to_owned(),
+        }
+    }
+
+    /// The route of a path below the version, e.g. `/users/{id}`.
+    pub(crate) fn graph(path: &str) -> Self {
+        let decoded: Vec<String> = path
+            .trim_matches('/')
+            .split('/')
+            .flat_map(key_as_segment)
+            .collect();
+        let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        let (endpoint, key) = match segments.as_slice() {
+            ["$batch"] => (Endpoint::Batch, ""),
+            ["users"] => (Endpoint::Users, ""),
+            ["users", "$count"] => (Endpoint::UsersCount, ""),
+            ["users", key] => (Endpoint::User, *key),
+            ["domains"] => (Endpoint::Domains, ""),
+            ["organization"] => (Endpoint::Organization, ""),
+            ["groups"] => (Endpoint::Groups, ""),
+            ["groups", key] => (Endpoint::Groups, *key),
+            ["groups", key, "members"] => (Endpoint::GroupMembers, *key),
+            ["groups", key, "owners"] => (Endpoint::GroupOwners, *key),
+            ["servicePrincipals"] => (Endpoint::ServicePrincipals, ""),
+            ["servicePrincipals", key] => (Endpoint::ServicePrincipals, *key),
+            ["servicePrincipals", key, "appRoleAssignments"] => {
+                (Endpoint::AppRoleAssignments, *key)
+            }
+            ["directory", "administrativeUnits"] => (Endpoint::AdministrativeUnits, ""),
+            ["directory", "administrativeUnits", key] => (Endpoint::AdministrativeUnits, *key),
+            ["directory", "administrativeUnits", key, "members"] => {
+                (Endpoint::AdministrativeUnitMembers, *key)
+            }
+            ["roleManagement", "directory", collection] => (role_collection(collection), ""),
+            [
+                "identityGovernance",
+                "privilegedAccess",
+                "group",
+                "eligibilityScheduleInstances",
+            ] => (Endpoint::GroupEligibility, ""),
+            _ => (Endpoint::Unknown, ""),
+        };
+        Self::new(endpoint, key)
+    }
+
+    /// The route of a path of the authority, e.g. `/{tenant}/oauth2/v2.0/token`.
+    pub(crate) fn authority(path: &str) -> Self {
+        let decoded: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
+        let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            [tenant, "oauth2", "v2.0", "token"] => Self::new(Endpoint::Token, tenant),
+            [_, "discovery", "instance"]
+            | [_, "discovery", "v2.0", "keys"]
+            | [_, "userrealm", _]
+            | [_, "v2.0", ".well-known", "openid-configuration"] => {
+                Self::new(Endpoint::Discovery, path)
+            }
+            _ => Self::new(Endpoint::Unknown, ""),
+        }
+    }
+}
+
+fn role_collection(name: &str) -> Endpoint {
+    match name {
+        "roleAssignments" => Endpoint::RoleAssignments,
+        "roleAssignmentScheduleInstances" => Endpoint::RoleAssignmentSchedules,
+        "roleDefinitions" => Endpoint::RoleDefinitions,
+        "roleEligibilityScheduleInstances" => Endpoint::RoleEligibility,
+        _ => Endpoint::Unknown,
+    }
+}
+
+/// `users('x')` means `users/x`; quotes inside the key are doubled.
+fn key_as_segment(segment: &str) -> Vec<String> {
+    let segment = decode(segment);
+    let parts = segment
+        .strip_suffix(')')
+        .and_then(|open| open.split_once('('))
+        .filter(|(collection, _)| !collection.is_empty());
+    match parts {
+        Some((collection, key)) => {
+            let key = key
+                .strip_prefix('\'')
+                .and_then(|key| key.strip_suffix('\''))
+                .map_or_else(|| key.to_owned(), |key| key.replace("''", "'"));
+            vec![collection.to_owned(), key]
+        }
+        None => vec![segment],
+    }
+}
+
+/// Percent-decoding; what is not valid stays as it is.
+pub(crate) fn decode(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let hex = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16));
+        let mut ahead = bytes.clone();
+        match (byte, hex(ahead.next()), hex(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                bytes = ahead;
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graph_paths_name_their_endpoint_and_key() {
+        for (path, endpoint, key) in [
+            ("/users", Endpoint::Users, ""),
+            ("/users/$count", Endpoint::UsersCount, ""),
+            ("/users/a%23b%40c.d", Endpoint::User, "a#b@c.d"),
+            ("/users/o'brien@c.d", Endpoint::User, "o'brien@c.d"),
+            ("/users('o''brien%40c.d')", Endpoint::User, "o'brien@c.d"),
+            ("/users(%27$x@c.d%27)", Endpoint::User, "$x@c.d"),
+            ("/users/100%", Endpoint::User, "100%"),
+            ("/groups/1/owners", Endpoint::GroupOwners, "1"),
+            (
+                "/servicePrincipals(appId='7')",
+                Endpoint::ServicePrincipals,
+                "appId='7'",
+            ),
+            (
+                "/servicePrincipals(appId='7')/appRoleAssignments",
+                Endpoint::AppRoleAssignments,
+                "appId='7'",
+            ),
+            (
+                "/roleManagement/directory/roleAssignments",
+                Endpoint::RoleAssignments,
+                "",
+            ),
+            ("/me", Endpoint::Unknown, ""),
+            ("/users/1/messages", Endpoint::Unknown, ""),
+        ] {
+            assert_eq!(Route::graph(path), Route::new(endpoint, key), "{path}");
+        }
+    }
+
+    #[test]
+    fn authority_paths_name_their_tenant() {
+        let route = Route::authority("/contoso.example/oauth2/v2.0/token");
+        assert_eq!(route, Route::new(Endpoint::Token, "contoso.example"));
+        assert_eq!(
+            Route::authority("/x/oauth2/token").endpoint,
+            Endpoint::Unknown
+        );
+    }
+}

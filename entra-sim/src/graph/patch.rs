@@ -1,0 +1,225 @@
+//! `PATCH /users/{id or UPN}`: password and enabled state.
+//!
+//! <https://learn.microsoft.com/graph/api/user-update>
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{Call, GraphError};
+use crate::authorize::{self, Acting, Denial, Target};
+use crate::directory::Account;
+use crate::password_rules::{self, Owner};
+use crate::reply::Reply;
+use crate::seed::Origin;
+use crate::switches::Unserved;
+
+const COMPLEXITY: &str = "The specified password does not comply with password complexity requirements. Please provide a different password.";
+const ON_PREMISES: &str = "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.";
+
+/// What a PATCH asks for. Without `Debug`, as it may hold a password.
+#[derive(Default)]
+struct Change {
+    /// Present if the body names `passwordProfile`.
+    profile: Option<ProfileChange>,
+    enabled: Option<bool>,
+}
+
+#[derive(Default)]
+struct ProfileChange {
+    password: Option<String>,
+    force_change: Option<bool>,
+    force_change_with_mfa: Option<bool>,
+}
+
+/// Sets what the body asks for, or nothing of it.
+pub(crate) fn patch(call: &Call<'_>) -> Result<Reply, GraphError> {
+    let change = parse(call)?;
+    let switches = &call.directory.switches;
+    let account = call.directory.account_by_key(&call.route.key);
+    authorise(call, &change, account)?;
+    let account = account.ok_or_else(|| GraphError::not_found(&call.route.key))?;
+    if account.origin == Origin::Synced {
+        unserved(switches.synced_target, ON_PREMISES)?;
+    }
+    let password = change.profile.as_ref().and_then(|p| p.password.as_deref());
+    if let Some(password) = password {
+        check_password(call, account, password)?;
+    }
+
+    let now = call.world.clock.now();
+    let mut state = account.state();
+    if let Some(enabled) = change.enabled {
+        state.enabled = enabled;
+    }
+    // A force flag without a password is answered with 204 and changes nothing (field reports).
+    if let (Some(profile), Some(password)) = (&change.profile, password) {
+        let must_change = profile
+            .force_change
+            .unwrap_or(switches.force_change_by_default)
+            || profile.force_change_with_mfa.unwrap_or(false);
+        state.set_password(password, must_change, now, call.directory.replication_lag);
+    }
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+fn check_password(call: &Call<'_>, account: &Account, password: &str) -> Result<(), GraphError> {
+    let switches = &call.directory.switches;
+    if account.federated {
+        unserved(
+            switches.federated_target,
+            "Unable to update the password of a user of a federated domain.",
+        )?;
+    }
+    if account.origin == Origin::Guest && account.seeded.password.is_none() {
+        unserved(
+            switches.guest_target,
+            "Unable to update the password of a user whose credential is managed by another directory.",
+        )?;
+    }
+    let owner = Owner {
+        user_principal_name: &account.user_principal_name,
+        given_name: account.given_name.as_deref(),
+        surname: account.surname.as_deref(),
+        password_policies: account.password_policies.as_deref(),
+    };
+    let (tenant, banned) = (&call.directory.display_name, &call.directory.banned);
+    password_rules::check(password, owner, tenant, banned, switches)
+        .map_err(|_| GraphError::bad_request(COMPLEXITY))
+}
+
+fn unserved(answer: Unserved, message: &'static str) -> Result<(), GraphError> {
+    match answer {
+        Unserved::Accept => Ok(()),
+        Unserved::BadRequest => Err(GraphError::bad_request(message)),
+        Unserved::Forbidden => Err(GraphError::denied()),
+    }
+}
+
+/// Every part of the change must be allowed; one that is not refuses the whole.
+fn authorise(
+    call: &Call<'_>,
+    change: &Change,
+    account: Option<&Account>,
+) -> Result<(), GraphError> {
+    let access = call.directory.access();
+    let acting = Acting {
+        principal: call.caller.principal,
+        app_only: call.caller.app_only,
+        permissions: &call.caller.permissions,
+        holdings: access.holdings(call.caller.principal),
+    };
+    // An id that does not exist is nobody's: what an ordinary account would answer goes first,
+    // so that a caller without rights learns nothing from a 404.
+    let target = Target {
+        principal: account.map_or_else(uuid::Uuid::nil, |account| account.id),
+        holdings: account.and_then(|account| access.holdings(account.id)),
+    };
+    let switches = &call.directory.switches;
+    let password = change
+        .profile
+        .is_some()
+        .then(|| authorize::password(acting, target, switches));
+    let enabled = change
+        .enabled
+        .is_some()
+        .then(|| authorize::account_enabled(acting, target, switches));
+    for verdict in [password, enabled].into_iter().flatten() {
+        verdict.map_err(|denial| match denial {
+            Denial::Permission | Denial::Role => GraphError::denied(),
+            Denial::RestrictedUnit => GraphError::restricted_unit(),
+        })?;
+    }
+    Ok(())
+}
+
+fn parse(call: &Call<'_>) -> Result<Change, GraphError> {
+    match call.content_type {
+        None => {
+            return Err(GraphError::malformed(
+                "Write requests (excluding DELETE) must contain the Content-Type header declaration.",
+            ));
+        }
+        Some(media_type) if is_json(media_type) => {}
+        Some(_) => return Err(unreadable()),
+    }
+    if call.body.is_empty() {
+        return Err(GraphError::malformed(
+            "Empty Payload. JSON content expected.",
+        ));
+    }
+    let Ok(Value::Object(members)) = serde_json::from_slice(call.body) else {
+        return Err(unreadable());
+    };
+    let mut change = Change::default();
+    for (name, value) in annotations_removed(members) {
+        match (name.as_str(), value) {
+            ("accountEnabled", Value::Bool(enabled)) => change.enabled = Some(enabled),
+            ("passwordProfile", Value::Object(profile)) => {
+                change.profile = Some(parse_profile(profile)?);
+            }
+            ("accountEnabled" | "passwordProfile", _) => return Err(invalid_value(&name)),
+            _ => return Err(invalid_property(&name)),
+        }
+    }
+    if change.profile.is_none() && change.enabled.is_none() {
+        return Err(GraphError::bad_request(
+            "The request body names no property to update.",
+        ));
+    }
+    Ok(change)
+}
+
+fn parse_profile(members: Map<String, Value>) -> Result<ProfileChange, GraphError> {
+    let mut profile = ProfileChange::default();
+    for (name, value) in annotations_removed(members) {
+        match (name.as_str(), value) {
+            ("password", Value::String(password)) => profile.password = Some(password),
+            ("forceChangePasswordNextSignIn", Value::Bool(force)) => {
+                profile.force_change = Some(force);
+            }
+            ("forceChangePasswordNextSignInWithMfa", Value::Bool(force)) => {
+                profile.force_change_with_mfa = Some(force);
+            }
+            (
+                "password"
+                | "forceChangePasswordNextSignIn"
+                | "forceChangePasswordNextSignInWithMfa",
+                Value::Null,
+            ) => {}
+            (
+                "password"
+                | "forceChangePasswordNextSignIn"
+                | "forceChangePasswordNextSignInWithMfa",
+                _,
+            ) => return Err(invalid_value(&name)),
+            _ => return Err(invalid_property(&name)),
+        }
+    }
+    Ok(profile)
+}
+
+/// SDKs add members such as `@odata.type`.
+fn annotations_removed(members: Map<String, Value>) -> impl Iterator<Item = (String, Value)> {
+    members.into_iter().filter(|(name, _)| !name.contains('@'))
+}
+
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn unreadable() -> GraphError {
+    GraphError::malformed(
+        "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
+    )
+}
+
+fn invalid_property(name: &str) -> GraphError {
+    GraphError::bad_request(format!("Property '{name}' is invalid."))
+}
+
+fn invalid_value(name: &str) -> GraphError {
+    GraphError::bad_request(format!(
+        "Invalid value specified for property '{name}' of resource 'User'."
+    ))
+}

@@ -1,0 +1,117 @@
+//! What the server was asked, without a word of what it was told.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::endpoint::Endpoint;
+
+/// One request, or one item of a batch. Bodies are never kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RequestRecord {
+    /// Counts from 0 in the order of completion.
+    pub sequence: u64,
+    /// When it was answered, by the clock of the server.
+    pub at: Timestamp,
+    /// The HTTP method.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// What the path names.
+    pub endpoint: Endpoint,
+    /// The account that the path names, if it exists.
+    pub account: Option<Uuid>,
+    /// `None` if no answer was sent.
+    pub status: Option<u16>,
+    /// An item of a batch.
+    pub in_batch: bool,
+    /// A fault other than a delay changed the course of things.
+    pub faulted: bool,
+}
+
+/// Totals since the start or the last reset, of requests and batch items alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Totals {
+    /// Requests in all; the items of a batch count, their envelope does too.
+    pub requests: u64,
+    /// Answered with 429.
+    pub throttled: u64,
+    /// Accepted writes: a PATCH answered with 204, or applied and its answer lost.
+    pub writes: u64,
+}
+
+/// The newest records and the totals.
+#[derive(Debug)]
+pub(crate) struct Records {
+    kept: usize,
+    newest: Mutex<VecDeque<RequestRecord>>,
+    requests: AtomicU64,
+    throttled: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Records {
+    pub(crate) fn new(kept: usize) -> Self {
+        Self {
+            kept,
+            newest: Mutex::default(),
+            requests: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    /// Numbers and keeps a record. `record` is made only if records are kept at all.
+    pub(crate) fn push(&self, status: Option<u16>, record: impl FnOnce(u64) -> RequestRecord) {
+        let sequence = self.requests.fetch_add(1, Ordering::Relaxed);
+        if status == Some(429) {
+            self.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.kept == 0 {
+            return;
+        }
+        let record = record(sequence);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.len() == self.kept {
+            newest.pop_front();
+        }
+        newest.push_back(record);
+    }
+
+    /// Counts a write that had this status before any fault changed it.
+    pub(crate) fn count_write(&self, status: StatusCode) {
+        if status.is_success() {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<RequestRecord> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.iter().cloned().collect()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            requests: self.requests.load(Ordering::Relaxed),
+            throttled: self.throttled.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.clear();
+        for total in [&self.requests, &self.throttled, &self.writes] {
+            total.store(0, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! An answer before it becomes HTTP: what `$batch` packs and faults mutilate.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+/// The body of a [`Reply`].
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Empty,
+    Json(Value),
+    /// Media type and text.
+    Text(&'static str, String),
+}
+
+/// Status, headers and body.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) content: Content,
+}
+
+impl Reply {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            content: Content::Empty,
+        }
+    }
+
+    pub(crate) fn json(status: StatusCode, value: Value) -> Self {
+        Self {
+            content: Content::Json(value),
+            ..Self::empty(status)
+        }
+    }
+
+    pub(crate) fn text(status: StatusCode, media_type: &'static str, text: String) -> Self {
+        Self {
+            content: Content::Text(media_type, text),
+            ..Self::empty(status)
+        }
+    }
+
+    /// Adds a header; a value that HTTP cannot carry is left out.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(crate) fn into_http(self) -> Response<Body> {
+        let (media_type, body) = match self.content {
+            Content::Empty => (None, Body::empty()),
+            Content::Json(value) => (Some(Self::JSON), Body::from(value.to_string())),
+            Content::Text(media_type, text) => {
+                (Some(HeaderValue::from_static(media_type)), Body::from(text))
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if let Some(media_type) = media_type {
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+}

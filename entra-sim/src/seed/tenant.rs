@@ -1,0 +1,156 @@
+//! A tenant to be served.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{App, Group, Unit, User};
+use crate::role::Role;
+use crate::switches::Switches;
+
+/// Who checks the passwords of a domain's users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// An identity provider outside Entra.
+    Federated,
+    /// Entra itself.
+    Managed,
+}
+
+impl Authentication {
+    pub(crate) fn wire_name(self) -> &'static str {
+        match self {
+            Self::Federated => "Federated",
+            Self::Managed => "Managed",
+        }
+    }
+}
+
+/// A tenant to be served: domains, apps, users, groups, units, and how it behaves where
+/// Microsoft's documentation is silent.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub(crate) id: Option<Uuid>,
+    pub(crate) display_name: String,
+    pub(crate) domains: Vec<(String, Authentication)>,
+    pub(crate) apps: Vec<App>,
+    pub(crate) users: Vec<User>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) custom_roles: Vec<(Role, String)>,
+    pub(crate) banned_words: Vec<String>,
+    pub(crate) replication_lag: Duration,
+    pub(crate) switches: Switches,
+}
+
+impl Tenant {
+    /// An empty tenant with one managed domain. Its name is the domain's first label.
+    pub fn new(domain: impl Into<String>) -> Self {
+        let domain = domain.into();
+        let label = domain.split('.').next().unwrap_or_default();
+        let mut letters = label.chars();
+        let display_name = letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect())
+            .unwrap_or_default();
+        Self {
+            id: None,
+            display_name,
+            domains: vec![(domain, Authentication::Managed)],
+            apps: Vec::new(),
+            users: Vec::new(),
+            groups: Vec::new(),
+            units: Vec::new(),
+            custom_roles: Vec::new(),
+            banned_words: Vec::new(),
+            replication_lag: Duration::ZERO,
+            switches: Switches::default(),
+        }
+    }
+
+    /// Sets the tenant id, which is otherwise made up.
+    #[must_use]
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Sets the organisation's display name.
+    #[must_use]
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = name.into();
+        self
+    }
+
+    /// Adds a verified domain.
+    #[must_use]
+    pub fn with_domain(mut self, name: impl Into<String>, authentication: Authentication) -> Self {
+        self.domains.push((name.into(), authentication));
+        self
+    }
+
+    /// Adds an app. The first one is the tenant's
+    /// [`client_id`](crate::TenantHandle::client_id).
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.apps.push(app);
+        self
+    }
+
+    /// Puts `app` in the place of the first app.
+    #[must_use]
+    pub fn first_app(mut self, app: App) -> Self {
+        self.apps.splice(..self.apps.len().min(1), [app]);
+        self
+    }
+
+    /// Adds a user.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Adds a group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Adds an administrative unit.
+    #[must_use]
+    pub fn unit(mut self, unit: Unit) -> Self {
+        self.units.push(unit);
+        self
+    }
+
+    /// Adds the definition of a custom role, to be assigned by [`Role::from_id`].
+    #[must_use]
+    pub fn custom_role(mut self, role: Role, display_name: impl Into<String>) -> Self {
+        self.custom_roles.push((role, display_name.into()));
+        self
+    }
+
+    /// Adds a word to the tenant's own banned password list.
+    #[must_use]
+    pub fn banned_word(mut self, word: impl Into<String>) -> Self {
+        self.banned_words.push(word.into());
+        self
+    }
+
+    /// Shows a changed `lastPasswordChangeDateTime` only after this time.
+    #[must_use]
+    pub fn replication_lag(mut self, lag: Duration) -> Self {
+        self.replication_lag = lag;
+        self
+    }
+
+    /// Changes the undocumented behaviours.
+    #[must_use]
+    pub fn switches(mut self, change: impl FnOnce(&mut Switches)) -> Self {
+        change(&mut self.switches);
+        self
+    }
+}

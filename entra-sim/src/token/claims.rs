@@ -1,0 +1,135 @@
+//! The claims of the tokens: what a client may look at and what Graph relies on.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>
+
+use serde::{Deserialize, Serialize};
+use uuid::{Uuid, uuid};
+
+use crate::directory::{Account, Directory, ServicePrincipal};
+
+/// Present in `wids` of app-only tokens, although it is no directory role.
+const NOT_A_ROLE: Uuid = uuid!("0997a1d0-0d1d-4acb-b408-d5ca73121e90");
+
+/// An access token for Graph, which is of version 1.0.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) aud: String,
+    pub(crate) iss: String,
+    pub(crate) iat: i64,
+    pub(crate) nbf: i64,
+    pub(crate) exp: i64,
+    pub(crate) app_displayname: String,
+    pub(crate) appid: Uuid,
+    pub(crate) appidacr: String,
+    pub(crate) idp: String,
+    pub(crate) idtyp: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    pub(crate) oid: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roles: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scp: Option<String>,
+    pub(crate) sub: Uuid,
+    pub(crate) tid: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upn: Option<String>,
+    pub(crate) uti: String,
+    pub(crate) ver: String,
+    pub(crate) wids: Vec<Uuid>,
+}
+
+/// When a token is good, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    pub(crate) from: i64,
+    pub(crate) until: i64,
+}
+
+impl Claims {
+    /// The token of an app that signed in with its secret.
+    pub(crate) fn app_only(
+        directory: &Directory,
+        app: &ServicePrincipal,
+        audience: &str,
+        validity: Validity,
+    ) -> Self {
+        let mut wids = tenant_wide_roles(directory, app.id);
+        wids.push(NOT_A_ROLE);
+        Self {
+            idtyp: "app".to_owned(),
+            // An app without permissions gets its token all the same, without the claim.
+            roles: (!app.permissions.is_empty()).then(|| app.permissions.clone()),
+            wids,
+            ..Self::for_principal(directory, app, app.id, audience, validity)
+        }
+    }
+
+    /// The token of a user who signed in to an app.
+    pub(crate) fn delegated(
+        directory: &Directory,
+        app: &ServicePrincipal,
+        user: &Account,
+        with_secret: bool,
+        audience: &str,
+        validity: Validity,
+    ) -> Self {
+        Self {
+            appidacr: if with_secret { "1" } else { "0" }.to_owned(),
+            idtyp: "user".to_owned(),
+            name: Some(user.display_name.to_string()),
+            scp: Some(app.delegated.join(" ")),
+            upn: Some(user.user_principal_name.to_string()),
+            wids: tenant_wide_roles(directory, user.id),
+            ..Self::for_principal(directory, app, user.id, audience, validity)
+        }
+    }
+
+    fn for_principal(
+        directory: &Directory,
+        app: &ServicePrincipal,
+        principal: Uuid,
+        audience: &str,
+        validity: Validity,
+    ) -> Self {
+        let issuer = format!("https://sts.windows.net/{}/", directory.id);
+        Self {
+            aud: audience.to_owned(),
+            iss: issuer.clone(),
+            iat: validity.from,
+            nbf: validity.from,
+            exp: validity.until,
+            app_displayname: app.display_name.clone(),
+            appid: app.client_id,
+            appidacr: "1".to_owned(),
+            idp: issuer,
+            idtyp: String::new(),
+            name: None,
+            oid: principal,
+            roles: None,
+            scp: None,
+            sub: principal,
+            tid: directory.id,
+            upn: None,
+            uti: Uuid::new_v4().simple().to_string(),
+            ver: "1.0".to_owned(),
+            wids: Vec::new(),
+        }
+    }
+}
+
+/// Roles scoped to an administrative unit never show up in a token.
+fn tenant_wide_roles(directory: &Directory, principal: Uuid) -> Vec<Uuid> {
+    directory
+        .access()
+        .holdings(principal)
+        .map(|holdings| {
+            holdings
+                .active
+                .iter()
+                .filter(|grant| grant.unit.is_none())
+                .map(|grant| grant.role.id())
+                .collect()
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,135 @@
+//! The error answers of the token endpoint.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::reply::Reply;
+
+/// One AADSTS error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AadSts {
+    AccountDisabled,
+    AppNotFound {
+        client_id: String,
+        tenant: String,
+    },
+    CommonNotAllowed,
+    InvalidPassword,
+    InvalidResource {
+        resource: String,
+    },
+    InvalidScope {
+        scope: String,
+    },
+    MissingCredential,
+    MissingParameter {
+        name: &'static str,
+    },
+    PasswordExpired,
+    SecretExpired {
+        client_id: String,
+    },
+    TenantNotFound {
+        tenant: String,
+    },
+    /// With whatever status a fault demands.
+    Transient(StatusCode),
+    UnsupportedGrant {
+        grant: String,
+    },
+    UserNotFound {
+        tenant: String,
+    },
+    WrongSecret {
+        client_id: String,
+    },
+}
+
+impl AadSts {
+    /// Number, OAuth error, status.
+    fn kind(&self) -> (u32, &'static str, StatusCode) {
+        let (refused, unauthorized) = (StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED);
+        match self {
+            Self::AccountDisabled => (50057, "invalid_grant", refused),
+            Self::AppNotFound { .. } => (700_016, "unauthorized_client", refused),
+            Self::CommonNotAllowed => (9_001_023, "invalid_request", refused),
+            Self::InvalidPassword => (50126, "invalid_grant", refused),
+            Self::InvalidResource { .. } => (500_011, "invalid_resource", refused),
+            Self::InvalidScope { .. } => (70011, "invalid_scope", refused),
+            Self::MissingCredential => (7_000_218, "invalid_client", unauthorized),
+            Self::MissingParameter { .. } => (900_144, "invalid_request", refused),
+            Self::PasswordExpired => (50055, "invalid_grant", refused),
+            Self::SecretExpired { .. } => (7_000_222, "invalid_client", unauthorized),
+            Self::TenantNotFound { .. } => (90002, "invalid_request", refused),
+            Self::Transient(status) => (90033, "temporarily_unavailable", *status),
+            Self::UnsupportedGrant { .. } => (70003, "unsupported_grant_type", refused),
+            Self::UserNotFound { .. } => (50034, "invalid_grant", refused),
+            Self::WrongSecret { .. } => (7_000_215, "invalid_client", unauthorized),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::AccountDisabled => "The user account is disabled.".to_owned(),
+            Self::AppNotFound { client_id, tenant } => format!(
+                "Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."
+            ),
+            Self::CommonNotAllowed => "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.".to_owned(),
+            Self::InvalidPassword => "Error validating credentials due to invalid username or password.".to_owned(),
+            Self::InvalidResource { resource } => format!(
+                "The resource principal named {resource} was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant."
+            ),
+            Self::InvalidScope { scope } => format!(
+                "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
+            ),
+            Self::MissingCredential => "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.".to_owned(),
+            Self::MissingParameter { name } => format!(
+                "The request body must contain the following parameter: '{name}'."
+            ),
+            Self::PasswordExpired => "The password is expired, or it must be changed at the first sign-in.".to_owned(),
+            Self::SecretExpired { client_id } => format!(
+                "The provided client secret keys for app '{client_id}' are expired. Create new keys for your app, or consider using certificate credentials for added security."
+            ),
+            Self::TenantNotFound { tenant } => format!(
+                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."
+            ),
+            Self::Transient(_) => "A transient error has occurred. Please try again.".to_owned(),
+            Self::UnsupportedGrant { grant } => format!(
+                "The app requested an unsupported grant type '{grant}'."
+            ),
+            Self::UserNotFound { tenant } => format!(
+                "The user account does not exist in the {tenant} directory. To sign into this application, the account must be added to the directory."
+            ),
+            Self::WrongSecret { client_id } => format!(
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
+            ),
+        }
+    }
+
+    /// The answer; `correlation` is the id that the client sent, if it did.
+    pub(crate) fn reply(&self, now: Timestamp, correlation: Option<Uuid>) -> Reply {
+        let (code, error, status) = self.kind();
+        let trace = Uuid::new_v4();
+        let correlation = correlation.unwrap_or_else(Uuid::new_v4);
+        let timestamp = now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        let text = self.text();
+        Reply::json(
+            status,
+            json!({
+                "error": error,
+                "error_description": format!(
+                    "AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}"
+                ),
+                "error_codes": [code],
+                "timestamp": timestamp,
+                "trace_id": trace,
+                "correlation_id": correlation,
+                "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+            }),
+        )
+    }
+}

@@ -1,0 +1,241 @@
+//! The token endpoint: client credentials and resource owner passwords.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
+
+mod claims;
+pub(crate) use claims::Claims;
+mod discovery;
+pub(crate) use discovery::{instance_discovery, keys, openid_configuration, user_realm};
+mod error;
+pub(crate) use error::AadSts;
+mod form;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use claims::Validity;
+use form::TokenForm;
+
+use crate::directory::{Account, Directory, SecretCheck, ServicePrincipal};
+use crate::reply::Reply;
+use crate::world::World;
+
+/// Names of Microsoft Graph that every client may ask for, besides the server's own address.
+const GRAPH: [&str; 2] = [
+    "https://graph.microsoft.com",
+    "00000003-0000-0000-c000-000000000000",
+];
+/// Scopes that belong to the sign-in itself.
+const SIGN_IN_SCOPES: [&str; 4] = ["email", "offline_access", "openid", "profile"];
+
+/// Answers `POST /{tenant}/oauth2/v2.0/token`.
+pub(crate) fn answer(world: &World, tenant: &str, headers: &HeaderMap, body: &[u8]) -> Reply {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let correlation = text("client-request-id").and_then(|id| Uuid::try_parse(id).ok());
+    let form = TokenForm::parse(body, text(header::AUTHORIZATION.as_str()));
+    issue(world, tenant, &form)
+        .map(|answer| Reply::json(StatusCode::OK, answer))
+        .unwrap_or_else(|error| error.reply(world.clock.now(), correlation))
+        .header(header::CACHE_CONTROL, "no-store, no-cache")
+}
+
+fn issue(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadSts> {
+    match TokenForm::require(&form.grant_type, "grant_type")? {
+        "client_credentials" => client_credentials(world, tenant, form),
+        "password" => password(world, tenant, form),
+        other => Err(AadSts::UnsupportedGrant {
+            grant: other.to_owned(),
+        }),
+    }
+}
+
+fn client_credentials(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadSts> {
+    if ["common", "consumers", "organizations"].contains(&tenant) {
+        return Err(AadSts::CommonNotAllowed);
+    }
+    let directory = named_tenant(world, tenant)?;
+    let app = app(directory, form)?;
+    if !presented_secret(world, app, form)? {
+        return Err(AadSts::MissingCredential);
+    }
+    let scope = TokenForm::require(&form.scope, "scope")?;
+    let audience = default_scope(world, scope)?;
+    let (validity, mut answer) = new_token(world);
+    let claims = Claims::app_only(directory, app, &audience, validity);
+    insert(&mut answer, "access_token", world.signer.sign(&claims));
+    Ok(answer)
+}
+
+fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadSts> {
+    if ["common", "consumers"].contains(&tenant) {
+        return Err(AadSts::CommonNotAllowed);
+    }
+    let username = TokenForm::require(&form.username, "username")?;
+    let home = username.rsplit_once('@').map(|(_, domain)| domain);
+    let tenant = match home {
+        Some(domain) if tenant == "organizations" => domain,
+        _ => tenant,
+    };
+    let directory = named_tenant(world, tenant)?;
+    let app = app(directory, form)?;
+    let with_secret = presented_secret(world, app, form)?;
+    let scope = TokenForm::require(&form.scope, "scope")?;
+    let audience = user_scope(world, scope)?;
+    let user = signed_in(directory, username, form)?;
+
+    let (validity, mut answer) = new_token(world);
+    let claims = Claims::delegated(directory, app, user, with_secret, &audience, validity);
+    insert(&mut answer, "access_token", world.signer.sign(&claims));
+    insert(&mut answer, "scope", scope.to_owned());
+    if scope.split(' ').any(|scope| scope == "openid") {
+        let id_token = id_token(world, directory, app, user, validity);
+        insert(&mut answer, "id_token", world.signer.sign(&id_token));
+    }
+    if form.client_info {
+        let info = json!({"uid": user.id, "utid": directory.id}).to_string();
+        insert(&mut answer, "client_info", URL_SAFE_NO_PAD.encode(info));
+    }
+    Ok(answer)
+}
+
+/// The account behind user name and password, if it may sign in.
+fn signed_in<'a>(
+    directory: &'a Directory,
+    username: &str,
+    form: &TokenForm,
+) -> Result<&'a Account, AadSts> {
+    let user = directory
+        .account_by_key(username)
+        .ok_or_else(|| AadSts::UserNotFound {
+            tenant: directory.id.to_string(),
+        })?;
+    if !user.password_is(TokenForm::require(&form.password, "password")?) {
+        return Err(AadSts::InvalidPassword);
+    }
+    let state = user.state();
+    if !state.enabled {
+        return Err(AadSts::AccountDisabled);
+    }
+    if state.must_change {
+        return Err(AadSts::PasswordExpired);
+    }
+    drop(state);
+    Ok(user)
+}
+
+fn named_tenant<'a>(world: &'a World, tenant: &str) -> Result<&'a Directory, AadSts> {
+    let found = world.tenant(tenant).map(|directory| &**directory);
+    found.ok_or_else(|| AadSts::TenantNotFound {
+        tenant: tenant.to_owned(),
+    })
+}
+
+fn app<'a>(directory: &'a Directory, form: &TokenForm) -> Result<&'a ServicePrincipal, AadSts> {
+    let client_id = TokenForm::require(&form.client_id, "client_id")?;
+    Uuid::try_parse(client_id)
+        .ok()
+        .and_then(|id| directory.app(id))
+        .ok_or_else(|| AadSts::AppNotFound {
+            client_id: client_id.to_owned(),
+            tenant: directory.display_name.clone(),
+        })
+}
+
+/// Whether a secret was presented; a wrong one is an error.
+fn presented_secret(
+    world: &World,
+    app: &ServicePrincipal,
+    form: &TokenForm,
+) -> Result<bool, AadSts> {
+    let Some(secret) = &form.client_secret else {
+        return Ok(false);
+    };
+    let client_id = app.client_id.to_string();
+    match app.check_secret(secret, world.clock.now()) {
+        SecretCheck::Expired => Err(AadSts::SecretExpired { client_id }),
+        SecretCheck::Valid => Ok(true),
+        SecretCheck::Wrong => Err(AadSts::WrongSecret { client_id }),
+    }
+}
+
+/// The audience of `{graph}/.default`, the only scope of client credentials.
+fn default_scope(world: &World, scope: &str) -> Result<String, AadSts> {
+    let invalid = || AadSts::InvalidScope {
+        scope: scope.to_owned(),
+    };
+    let resource = scope.strip_suffix("/.default").ok_or_else(invalid)?;
+    // `https://resource//.default` is right when the resource itself ends in a slash.
+    let resource = resource.strip_suffix('/').unwrap_or(resource);
+    if resource.is_empty() || resource.contains(' ') {
+        return Err(invalid());
+    }
+    if resource == world.base_url || GRAPH.contains(&resource) {
+        Ok(resource.to_owned())
+    } else {
+        Err(AadSts::InvalidResource {
+            resource: resource.to_owned(),
+        })
+    }
+}
+
+/// The audience of a user's scopes: `{graph}/.default`, `{graph}/Some.Permission` or bare ones.
+fn user_scope(world: &World, scopes: &str) -> Result<String, AadSts> {
+    let wanted = scopes
+        .split(' ')
+        .filter(|scope| !scope.is_empty() && !SIGN_IN_SCOPES.contains(scope));
+    let mut audience = GRAPH[0].to_owned();
+    for scope in wanted {
+        if let Some((resource, _)) = scope.rsplit_once('/') {
+            audience = default_scope(world, &format!("{resource}/.default"))?;
+        }
+    }
+    Ok(audience)
+}
+
+fn new_token(world: &World) -> (Validity, Value) {
+    let from = world.clock.now().as_second();
+    let seconds = i64::try_from(world.settings.token_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let validity = Validity {
+        from,
+        until: from.saturating_add(seconds),
+    };
+    // Entra, too, says one second less than it grants.
+    let expires_in = seconds.saturating_sub(1).max(0);
+    let answer = json!({
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "ext_expires_in": expires_in,
+    });
+    (validity, answer)
+}
+
+fn insert(answer: &mut Value, name: &str, value: String) {
+    if let Some(members) = answer.as_object_mut() {
+        members.insert(name.to_owned(), Value::String(value));
+    }
+}
+
+fn id_token(
+    world: &World,
+    directory: &Directory,
+    app: &ServicePrincipal,
+    user: &Account,
+    validity: Validity,
+) -> Value {
+    json!({
+        "aud": app.client_id,
+        "iss": format!("{}/{}/v2.0", world.base_url, directory.id),
+        "iat": validity.from,
+        "nbf": validity.from,
+        "exp": validity.until,
+        "name": *user.display_name,
+        "oid": user.id,
+        "preferred_username": *user.user_principal_name,
+        "sub": user.id,
+        "tid": directory.id,
+        "ver": "2.0",
+    })
+}

@@ -1,0 +1,116 @@
+//! Everything that one server knows.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::{Config, Settings};
+use crate::directory::Directory;
+use crate::fault::Faults;
+use crate::jwt::Signer;
+use crate::record::Records;
+use crate::rng::Rng;
+use crate::throttle::Throttles;
+
+/// The state behind one server.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Scheme and authority, without a slash at the end.
+    pub(crate) base_url: String,
+    pub(crate) clock: Clock,
+    pub(crate) started: Timestamp,
+    pub(crate) signer: Signer,
+    pub(crate) settings: Settings,
+    pub(crate) control_token: String,
+    pub(crate) faults: Faults,
+    pub(crate) records: Records,
+    pub(crate) throttles: Throttles,
+    tenants: Vec<Arc<Directory>>,
+    by_id: HashMap<Uuid, usize>,
+    by_domain: HashMap<String, usize>,
+    requests: AtomicU64,
+    request_space: u64,
+}
+
+impl World {
+    pub(crate) fn build(config: Config, base_url: String) -> io::Result<Self> {
+        let clock = Clock::default();
+        let seed = config.seed.unwrap_or_else(Rng::fresh_seed);
+        let (mut by_id, mut by_domain) = (HashMap::new(), HashMap::new());
+        let mut tenants = Vec::with_capacity(config.tenants.len());
+        for (index, tenant) in config.tenants.into_iter().enumerate() {
+            let directory = Directory::build(tenant, seed, clock.now())?;
+            let twice = by_id.insert(directory.id, index).is_some();
+            let domains = directory
+                .domains
+                .iter()
+                .map(|(name, _)| name.to_lowercase());
+            let taken: Vec<String> = domains
+                .filter(|name| by_domain.insert(name.clone(), index).is_some())
+                .collect();
+            if twice || !taken.is_empty() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!(
+                        "tenant {} or its domains {taken:?} exist twice",
+                        directory.id
+                    ),
+                ));
+            }
+            tenants.push(Arc::new(directory));
+        }
+        Ok(Self {
+            base_url,
+            started: clock.now(),
+            clock,
+            signer: Signer::new(),
+            control_token: Uuid::new_v4().simple().to_string(),
+            faults: Faults::new(seed),
+            records: Records::new(config.settings.kept_records),
+            throttles: Throttles::new(config.throttle),
+            settings: config.settings,
+            tenants,
+            by_id,
+            by_domain,
+            requests: AtomicU64::new(0),
+            request_space: Rng::fresh_seed(),
+        })
+    }
+
+    pub(crate) fn tenants(&self) -> &[Arc<Directory>] {
+        &self.tenants
+    }
+
+    /// The tenant with this id or verified domain.
+    pub(crate) fn tenant(&self, name: &str) -> Option<&Arc<Directory>> {
+        match Uuid::try_parse(name) {
+            Ok(id) => self.tenant_by_id(id),
+            Err(_) => self.tenants.get(*self.by_domain.get(&name.to_lowercase())?),
+        }
+    }
+
+    pub(crate) fn tenant_by_id(&self, id: Uuid) -> Option<&Arc<Directory>> {
+        self.tenants.get(*self.by_id.get(&id)?)
+    }
+
+    /// Puts accounts, faults, quotas and records back as they were at the start.
+    pub(crate) fn reset(&self) {
+        for account in self.tenants.iter().flat_map(|tenant| tenant.accounts()) {
+            account.reset();
+        }
+        self.faults.clear();
+        self.throttles.reset();
+        self.records.clear();
+    }
+
+    /// A new request id. Counted, as real randomness would be a system call per request.
+    pub(crate) fn request_id(&self) -> Uuid {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        Uuid::from_u64_pair(self.request_space, Rng::new(count).next())
+    }
+}
