@@ -1,0 +1,169 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Where the configuration is looked for.
+const DEFAULT_CONFIG: &str = "rotation.toml";
+
+/// Rotate the passwords of directory accounts, and lose none.
+#[derive(Debug, Parser)]
+#[command(name = "rotation", version, about, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Common {
+    /// The configuration [default: rotation.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Only this tenant, named as in the configuration; may be repeated
+    #[arg(long = "tenant", global = true, value_name = "TENANT")]
+    pub(crate) tenants: Vec<String>,
+
+    /// Only this account, by user principal name or object id; may be repeated
+    #[arg(long = "account", global = true, value_name = "UPN|ID")]
+    pub(crate) accounts: Vec<String>,
+
+    /// What the data on stdout looks like
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) format: Format,
+
+    /// Say more on stderr: -v what is done, -vv how, -vvv everything. `RUST_LOG` overrides it
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say only what is wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+impl Common {
+    /// The file that was named, or the one in the working directory.
+    pub(crate) fn config(&self) -> &Path {
+        self.config
+            .as_deref()
+            .unwrap_or_else(|| Path::new(DEFAULT_CONFIG))
+    }
+
+    /// Whether somebody named the file, so that it must be there.
+    pub(crate) fn names_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The same for everything in another configuration.
+    pub(crate) fn with_config(self, config: PathBuf) -> Self {
+        Self {
+            config: Some(config),
+            tenants: Vec::new(),
+            accounts: Vec::new(),
+            ..self
+        }
+    }
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Rotate what is due
+    Apply(Apply),
+    /// See it work: a simulated tenant on this machine, rotated over HTTP
+    Demo(Demo),
+    /// Print passwords of the policy, and touch nothing
+    Generate(Generate),
+    /// Write a rotation.toml to begin with
+    Init,
+    /// Make the key pair that passwords are sealed to
+    Keygen(Keygen),
+    /// Say what would be rotated, and change nothing
+    Plan(Plan),
+    /// Read passwords back, with the private key
+    Reveal(Reveal),
+    /// Say what the store holds, without its passwords
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    /// A reviewed plan, from `rotation plan --out`: only what it rotates is rotated
+    pub(crate) plan: Option<PathBuf>,
+
+    /// Write every event to this new file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Rotate at most this many accounts
+    #[arg(long, value_name = "N")]
+    pub(crate) max: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// How many accounts the simulated tenant has
+    #[arg(long = "accounts", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) number: u32,
+
+    /// Keep configuration, key pair and store in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Generate {
+    /// How many
+    #[arg(short, value_name = "N", default_value_t = 1)]
+    pub(crate) number: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Keygen {
+    /// Write the private key to this new file, and print only the public key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// Write the plan to this file, to be reviewed and given to `rotation apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reveal {
+    /// The file with the private key, from `rotation keygen --out`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+
+    /// Previous passwords too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}
