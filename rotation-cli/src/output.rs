@@ -1,0 +1,119 @@
+//! Where words go: data to stdout, everything else to stderr, secrets past every buffer that is not wiped.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use miette::IntoDiagnostic;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::exit::Failure;
+
+/// Prints a line of data.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    write(|out| writeln!(out, "{text}"))
+}
+
+/// Prints `value` as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    write(|out| {
+        serde_json::to_writer(&mut *out, value)?;
+        writeln!(out)
+    })
+}
+
+/// Writes data to stdout. A reader who has seen enough (`| head`) is no error.
+pub(crate) fn write(data: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    data(&mut out)
+        .and_then(|()| out.flush())
+        .or_else(allow_broken_pipe)
+        .into_diagnostic()
+        .map_err(Failure::usage)
+}
+
+/// Tells a person something on stderr.
+pub(crate) fn note(text: &str) {
+    // where stderr is gone there is nobody to tell
+    let _gone = writeln!(io::stderr(), "{text}");
+}
+
+/// Whether a person looks at stderr.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A table of two or more columns, for people: bare, so that it can be cut and pasted.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    if !header.is_empty() {
+        table.set_header(header.iter().map(|name| name.to_uppercase()));
+    }
+    table
+}
+
+/// Stdout for secrets: its one buffer has a fixed size, so that it never leaves a copy behind, and is wiped.
+pub(crate) struct SecretOutput {
+    out: File,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl SecretOutput {
+    /// Larger than any row, smaller than what a pipe takes at once.
+    const CAPACITY: usize = 16 * 1024;
+
+    /// Writes `secrets` to stdout. A reader who has seen enough (`| head`) is no error.
+    pub(crate) fn stdout(secrets: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
+        Self::open()
+            .and_then(|mut out| {
+                secrets(&mut out)?;
+                out.flush()
+            })
+            .or_else(allow_broken_pipe)
+            .into_diagnostic()
+            .map_err(Failure::usage)
+    }
+
+    /// The standard library's stdout keeps what it wrote in a buffer of its own; a duplicate of its file does not.
+    pub(crate) fn open() -> io::Result<Self> {
+        #[cfg(unix)]
+        let out = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?;
+        #[cfg(windows)]
+        let out = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?;
+        Ok(Self {
+            out: File::from(out),
+            buffer: Zeroizing::new(Vec::with_capacity(Self::CAPACITY)),
+        })
+    }
+}
+
+impl Write for SecretOutput {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() == Self::CAPACITY {
+            self.flush()?;
+        }
+        let room = Self::CAPACITY - self.buffer.len();
+        let (fits, _rest) = data.split_at(data.len().min(room));
+        self.buffer.extend_from_slice(fits);
+        Ok(fits.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        self.out.flush()
+    }
+}
+
+/// What a failed write to stdout comes to.
+pub(crate) fn allow_broken_pipe(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
