@@ -1,0 +1,238 @@
+//! `rotation.toml`: its shape, and what must hold before anything is done with it.
+
+mod document;
+mod error;
+mod redact;
+mod suggest;
+
+pub(crate) use document::{Document, Step};
+pub(crate) use error::ConfigError;
+pub(crate) use suggest::nearest;
+
+use std::path::{Path, PathBuf};
+
+use rotation_core::Policy;
+use secret_stores::Recipients;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// A configuration that was read whole, with the text that it was read from.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) policy: Policy,
+    pub(crate) store: Store,
+    pub(crate) tenants: Vec<Tenant>,
+    document: Document,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shape {
+    #[serde(default)]
+    policy: Policy,
+    store: Store,
+    #[serde(default, rename = "tenant")]
+    tenants: Vec<Tenant>,
+}
+
+/// Where passwords are kept.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    kind: StoreKind,
+    path: PathBuf,
+    recipients: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoreKind {
+    Sqlite,
+}
+
+/// One tenant, and how to reach it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    #[serde(default, rename = "backend")]
+    _backend: Backend,
+    pub(crate) client_id: String,
+    pub(crate) credential: Credential,
+    #[serde(default)]
+    pub(crate) cloud: Cloud,
+    #[serde(default = "yes")]
+    pub(crate) pim: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Backend {
+    #[default]
+    Graph,
+}
+
+/// What proves that we are the application, and where it is to be found.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Credential {
+    #[serde(rename = "kind")]
+    _kind: CredentialKind,
+    pub(crate) env: Option<String>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CredentialKind {
+    ClientSecret,
+}
+
+/// The cloud that a tenant lives in.
+#[derive(Debug)]
+pub(crate) enum Cloud {
+    Named(String),
+    Custom(CustomCloud),
+}
+
+/// Endpoints of one's own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CustomCloud {
+    pub(crate) authority: String,
+    pub(crate) graph: String,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the configuration in `path`, and makes sure that it makes sense. Looks at no secret and sends nothing.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not TOML, has an unknown key, lacks one, or has a value that cannot work.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let document = Document::read(path)?;
+        document.check_what_is_built_in()?;
+        let Shape {
+            policy,
+            store,
+            tenants,
+        } = document.parse()?;
+        let config = Self {
+            policy,
+            store,
+            tenants,
+            document,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The text, to point into.
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The store's file.
+    pub(crate) fn store_path(&self) -> PathBuf {
+        let StoreKind::Sqlite = self.store.kind;
+        self.document.resolve(&self.store.path)
+    }
+
+    /// The public keys that passwords are sealed to.
+    pub(crate) fn recipients(&self) -> Result<Recipients, ConfigError> {
+        Recipients::parse(&self.store.recipients).map_err(|error| {
+            let at = [Step::Key("store"), Step::Key("recipients")];
+            self.document
+                .error(&at, error.to_string())
+                .with_help("`rotation keygen --out key.txt` makes a pair and prints its public key")
+        })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        check_policy(&self.policy, &self.document)?;
+        self.recipients()?;
+        if self.tenants.is_empty() {
+            return Err(self
+                .document
+                .error(&[], "no tenant: expected at least one `[[tenant]]`")
+                .with_help("`rotation init` in an empty directory shows one"));
+        }
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            let at = [Step::Key("tenant"), Step::Index(index), Step::Key("id")];
+            let mut before = self.tenants.iter().take(index);
+            if before.any(|earlier| earlier.id.eq_ignore_ascii_case(&tenant.id)) {
+                let message = format!("tenant `{}` is configured twice", tenant.id);
+                return Err(self
+                    .document
+                    .error(&at, message)
+                    .with_help("remove one of the two"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The policy in `path` alone, for commands that need neither store nor tenants.
+pub(crate) fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
+    #[derive(Deserialize)]
+    struct OnlyPolicy {
+        #[serde(default)]
+        policy: Policy,
+    }
+    let document = Document::read(path)?;
+    let OnlyPolicy { policy } = document.parse()?;
+    check_policy(&policy, &document)?;
+    Ok(policy)
+}
+
+fn check_policy(policy: &Policy, document: &Document) -> Result<(), ConfigError> {
+    let Err(error) = policy.generator() else {
+        return Ok(());
+    };
+    let error = error.to_string();
+    let named = document.key_named_in(&error);
+    let steps: Vec<_> = std::iter::once("policy")
+        .chain(named.as_deref())
+        .map(Step::Key)
+        .collect();
+    Err(document.error(&steps, error))
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self::Named("global".to_owned())
+    }
+}
+
+/// By hand, because an untagged enum would forget where and what the mistake is.
+impl<'de> Deserialize<'de> for Cloud {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrTable;
+
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Cloud;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a cloud or { authority, graph, ca_file }")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Cloud, E> {
+                Ok(Cloud::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cloud, A::Error> {
+                CustomCloud::deserialize(MapAccessDeserializer::new(map)).map(Cloud::Custom)
+            }
+        }
+
+        deserializer.deserialize_any(NameOrTable)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Hides what is secret, and should never have been written into a configuration, from the errors about it.
+
+/// What private keys begin with, in either case.
+const PRIVATE_KEY: &str = "age-secret-key-";
+
+/// Keys whose value somebody may take for the place of the secret itself.
+const SECRET_KEYS: &[&str] = &["client_secret", "credential", "password", "secret", "value"];
+
+/// `text` with stars in place of secrets, byte for byte, so that places in it stay where they are.
+pub(super) fn redact_text(text: &str) -> String {
+    text.split_inclusive('\n').map(redact_line).collect()
+}
+
+/// `message` of a parser without the text that it found.
+pub(super) fn redact_message(message: &str) -> String {
+    let Some((before, rest)) = message.split_once(": string \"") else {
+        return redact_private_keys(message.to_owned());
+    };
+    let after = rest.rsplit_once("\", ").map_or("", |(_, after)| after);
+    format!("{before}: a string, {after}")
+}
+
+fn redact_line(line: &str) -> String {
+    let mut line = redact_private_keys(line.to_owned());
+    for key in SECRET_KEYS {
+        let mut from = 0;
+        while let Some(value) = line.get(from..).and_then(|rest| string_after(rest, key)) {
+            let (start, end) = (from + value.start, from + value.end);
+            line.replace_range(start..end, &"*".repeat(end - start));
+            from = end;
+        }
+    }
+    line
+}
+
+/// Where the string stands that is the value of `key`.
+fn string_after(line: &str, key: &str) -> Option<std::ops::Range<usize>> {
+    let found = line.match_indices(key).find_map(|(at, _)| {
+        let rest = line.get(at + key.len()..)?;
+        let value = rest
+            .trim_start_matches(['"', '\''])
+            .trim_start()
+            .strip_prefix('=')?;
+        let quote = value
+            .trim_start()
+            .chars()
+            .next()
+            .filter(|c| "\"'".contains(*c))?;
+        let open = at + key.len() + rest.find('=')?;
+        let start = open + line.get(open..)?.find(quote)? + 1;
+        Some((start, quote))
+    });
+    let (start, quote) = found?;
+    let length = line.get(start..)?.find(quote).unwrap_or(line.len() - start);
+    Some(start..start + length)
+}
+
+fn redact_private_keys(mut text: String) -> String {
+    let mut from = 0;
+    // ASCII only, so that the places in both are the same
+    while let Some(found) = text
+        .to_ascii_lowercase()
+        .get(from..)
+        .and_then(|rest| rest.find(PRIVATE_KEY))
+    {
+        let start = from + found;
+        let length = text
+            .get(start..)
+            .and_then(|key| key.find(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
+            .unwrap_or(text.len() - start);
+        text.replace_range(start..start + length, &"*".repeat(length));
+        from = start + length;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_hidden_in_place() {
+        let text = "recipients = [\"AGE-SECRET-KEY-1QQ\", \"age1abc\"]\nx = 'age-secret-key-1zz";
+        let hidden = redact_text(text);
+        assert_eq!(hidden.len(), text.len());
+        assert!(
+            !hidden.contains("1QQ") && !hidden.contains("1zz"),
+            "{hidden}"
+        );
+        assert!(hidden.contains("age1abc"));
+    }
+
+    #[test]
+    fn a_secret_written_where_its_name_belongs_is_hidden() {
+        for line in [
+            "credential = \"hunter2\"\n",
+            "client_secret = 'hunter2'",
+            "credential = { kind = \"client-secret\", secret = \"hunter2\" }",
+            "\"secret\" = \"hunter2",
+            "password=\"hunter2\" # a comment",
+            "é = 1, secret = \"hunter2\"",
+        ] {
+            let hidden = redact_text(line);
+            assert_eq!(hidden.len(), line.len());
+            assert!(!hidden.contains("hunter2"), "{line}: {hidden}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let line = "credential = { kind = \"client-secret\", env = \"ENTRA_CLIENT_SECRET\" }\n";
+        assert_eq!(redact_text(line), line);
+    }
+
+    #[test]
+    fn a_message_does_not_repeat_a_string() {
+        let message = "invalid type: string \"hunter2\", expected struct Credential";
+        let hidden = redact_message(message);
+        assert_eq!(hidden, "invalid type: a string, expected struct Credential");
+    }
+}
