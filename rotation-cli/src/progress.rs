@@ -1,0 +1,117 @@
+//! How far a run is: a bar on a terminal, now and then a line elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rotation_core::AccountResult;
+use tokio::time::Instant;
+
+use crate::args::Common;
+use crate::output;
+
+/// A log that says something at least this often is known to be alive.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How far the run over one tenant is.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    name: String,
+    total: u64,
+    rotated: u64,
+    failed: u64,
+    style: Style,
+}
+
+#[derive(Debug)]
+enum Style {
+    Bar(ProgressBar),
+    Lines { at: Instant, done: u64 },
+    Silent,
+}
+
+impl Progress {
+    /// A run over `total` accounts of the tenant `name` begins.
+    pub(crate) fn start(name: &str, total: u64, common: &Common) -> Self {
+        let style = if common.quiet {
+            Style::Silent
+        } else if output::stderr_is_terminal() && common.verbose == 0 {
+            Style::Bar(bar(name, total))
+        } else {
+            output::note(&format!("{name}: rotating {total} accounts"));
+            Style::Lines {
+                at: Instant::now(),
+                done: 0,
+            }
+        };
+        Self {
+            name: name.to_owned(),
+            total,
+            rotated: 0,
+            failed: 0,
+            style,
+        }
+    }
+
+    /// An account is done with.
+    pub(crate) fn finished(&mut self, result: &AccountResult) {
+        *match result {
+            AccountResult::Rotated { .. } => &mut self.rotated,
+            _ => &mut self.failed,
+        } += 1;
+        let done = self.rotated + self.failed;
+        match &mut self.style {
+            Style::Bar(bar) => {
+                bar.set_position(done);
+                if self.failed > 0 {
+                    bar.set_message(format!("{} not rotated", self.failed));
+                }
+            }
+            Style::Lines { at, done: said } => {
+                let tenth = (self.total / 10).max(1);
+                if done - *said >= tenth && done < self.total || at.elapsed() >= LINE_EVERY {
+                    (*at, *said) = (Instant::now(), done);
+                    self.line();
+                }
+            }
+            Style::Silent => {}
+        }
+    }
+
+    /// The directory asked to wait.
+    pub(crate) fn paused(&self, seconds: f64) {
+        if let Style::Lines { .. } = self.style {
+            output::note(&format!(
+                "{}: the directory asks to wait {seconds:.0} s",
+                self.name
+            ));
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn end(self) {
+        match &self.style {
+            Style::Bar(bar) => bar.finish_and_clear(),
+            Style::Lines { .. } => self.line(),
+            Style::Silent => {}
+        }
+    }
+
+    fn line(&self) {
+        let (name, total, rotated) = (&self.name, self.total, self.rotated);
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!(", {failed} not"),
+        };
+        output::note(&format!("{name}: {rotated} of {total} rotated{failed}"));
+    }
+}
+
+fn bar(name: &str, total: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{prefix} [{bar:40}] {human_pos}/{human_len} {per_sec} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+        .with_style(style)
+        .with_prefix(name.to_owned())
+}
