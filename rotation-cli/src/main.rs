@@ -1,2 +1,50 @@
-//! placeholder
-fn main() {}
+//! The command `rotation`: rotates the passwords of directory accounts, and loses none.
+//!
+//! Wiring only: what is due, who may rotate whom and how a run goes is decided in `rotation-core`.
+//!
+//! ```text
+//! args ─► config ─► wiring ─► preflight ─► job ─► summary ─► exit
+//!                                           ├─► progress (stderr)
+//!                                           └─► events (file)
+//! ```
+
+mod args;
+mod clock;
+mod command;
+mod config;
+mod events;
+mod exit;
+mod file;
+mod interrupt;
+mod job;
+mod log;
+mod named;
+mod output;
+mod preflight;
+mod progress;
+mod reason;
+mod selection;
+mod stored;
+mod summary;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use exit::Failure;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    log::start(&args.common);
+    // one command is one large future: better on the heap than on the stack
+    match Box::pin(command::run(args)).await {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, report }) => {
+            output::note(&format!("{report:?}"));
+            exit.into()
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `rotation apply`: rotates what is due.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use rotation_core::{PlanError, ReviewedPlan};
+
+use crate::args::{Apply, Common, Format};
+use crate::config::Config;
+use crate::events::EventFile;
+use crate::exit::{Exit, Failure};
+use crate::job::Job;
+use crate::output;
+
+pub(super) async fn run(common: &Common, args: Apply) -> Result<Exit, Failure> {
+    let config = Config::load(common.config()).map_err(Failure::usage)?;
+    let job = Job {
+        reviewed: args.plan.as_deref().map(read_plan).transpose()?,
+        max: args.max,
+        events: args.events.as_deref().map(EventFile::create).transpose()?,
+    };
+    let summary = job.run(&config, common).await?;
+    match common.format {
+        Format::Json => output::json(&summary)?,
+        Format::Table => summary.print()?,
+    }
+    Ok(summary.exit())
+}
+
+fn read_plan(path: &Path) -> Result<ReviewedPlan, Failure> {
+    let name = path.display();
+    let file = File::open(path)
+        .map_err(|error| Failure::usage(miette::miette!("cannot read the plan {name}: {error}")))?;
+    ReviewedPlan::read(BufReader::new(file)).map_err(|error| match error {
+        PlanError::Io(error) => {
+            Failure::usage(miette::miette!("cannot read the plan {name}: {error}"))
+        }
+        error => Failure::preflight(miette::miette!(
+            help = "make and review a new plan: rotation plan --out plan.json",
+            "{name}: {error}"
+        )),
+    })
+}

@@ -1,0 +1,54 @@
+//! `rotation init`: a configuration to begin with.
+
+use std::io::ErrorKind;
+
+use crate::args::Common;
+use crate::exit::{Exit, Failure};
+use crate::{file, output};
+
+/// What it writes: everything that must be filled in, and the defaults of what need not be.
+const TEMPLATE: &str = include_str!("init.toml");
+
+pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
+    let path = common.config();
+    let name = path.display();
+    file::create(path, TEMPLATE.as_bytes()).map_err(|error| {
+        Failure::usage(match error.kind() {
+            ErrorKind::AlreadyExists => miette::miette!(
+                help = "name another file with --config",
+                "{name} exists, and is left as it is"
+            ),
+            _ => miette::miette!("cannot write {name}: {error}"),
+        })
+    })?;
+    if !common.quiet {
+        output::note(&format!(
+            "Wrote {name}. Next:\n\
+             1. rotation keygen --out key.txt    put the public key it prints into `recipients`, and the file away\n\
+             2. edit {name}                      tenant, client_id, and where the client secret comes from\n\
+             3. rotation plan                    see what would be rotated; changes nothing\n\
+             4. rotation apply --max 1           rotate one account, then the rest without --max\n\
+             To see it work first, without a tenant: rotation demo"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TEMPLATE;
+
+    #[test]
+    fn the_template_shows_the_defaults() {
+        let policy: toml::Table = TEMPLATE.parse().unwrap();
+        let written = policy["policy"]
+            .clone()
+            .try_into::<rotation_core::Policy>()
+            .unwrap();
+        let example = rotation_core::Policy {
+            break_glass: vec!["breakglass@contoso.com".parse().unwrap()],
+            ..rotation_core::Policy::default()
+        };
+        assert_eq!(written, example);
+    }
+}

@@ -1,0 +1,31 @@
+//! One file per command.
+
+mod apply;
+mod demo;
+mod generate;
+mod init;
+mod keygen;
+mod plan;
+mod reveal;
+mod status;
+
+use crate::args::{Args, Command};
+use crate::exit::{Exit, Failure};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// If it cannot be done; what was done before is said on the way.
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    let Args { common, command } = args;
+    match command {
+        Command::Apply(args) => apply::run(&common, args).await,
+        Command::Demo(args) => demo::run(common, args).await,
+        Command::Generate(args) => generate::run(&common, &args),
+        Command::Init => init::run(&common),
+        Command::Keygen(args) => keygen::run(&common, &args),
+        Command::Plan(args) => plan::run(&common, &args).await,
+        Command::Reveal(args) => reveal::run(&common, &args).await,
+        Command::Status => status::run(&common).await,
+    }
+}

@@ -1,0 +1,223 @@
+//! `rotation plan`: what would be rotated, and why not the rest.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use futures::TryStreamExt;
+use rotation_core::{Decision, PlanEntry, PlanHeader, PlanWriter, Planned, TenantId};
+use serde::Serialize;
+
+use crate::args::{Common, Format, Plan};
+use crate::clock;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::file::Draft;
+use crate::interrupt::Interrupt;
+use crate::named::Named;
+use crate::output;
+use crate::preflight::{self, Purpose, Ready};
+use crate::reason::{ReasonCount, Reasons};
+use crate::wiring;
+
+/// How many accounts a person reads; the plan document has all.
+const MOST_ROWS: usize = 50;
+
+pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
+    let config = Config::load(common.config()).map_err(Failure::usage)?;
+    let mut interrupt = Interrupt::listen()?;
+    let tenants = wiring::tenants(&config, common)?;
+    let planning = async {
+        let ready = preflight::check(&config, tenants, Purpose::Plan, common).await?;
+        plan(&config, common, &ready, args.out.as_deref()).await
+    };
+    interrupt.during(planning).await?;
+    Ok(Exit::Done)
+}
+
+async fn plan(
+    config: &Config,
+    common: &Common,
+    ready: &Ready,
+    path: Option<&Path>,
+) -> Result<(), Failure> {
+    let header = PlanHeader::new(
+        clock::now(),
+        config.policy.fingerprint(),
+        ready.plan_tenants(),
+    );
+    let document =
+        Document::begin(path, common.format, &header).map_err(|error| unwritable(path, &error))?;
+    let mut sink = Sink {
+        document,
+        page: Page::default(),
+        named: Named::new(&common.accounts),
+    };
+    for tenant in &ready.tenants {
+        let engine = tenant.tenant.engine(config, &ready.store)?;
+        let name = &tenant.tenant.name;
+        let unreadable = |error: &dyn std::fmt::Display| {
+            Failure::preflight(miette::miette!(
+                "the accounts of {name} cannot be read: {error}"
+            ))
+        };
+        let plan = engine
+            .plan_as(tenant.caller.clone(), wiring::query(common))
+            .await;
+        let mut plan = plan.map_err(|error| unreadable(&error))?;
+        while let Some(planned) = plan.try_next().await.map_err(|error| unreadable(&error))? {
+            let taken = sink.take(&tenant.caller.tenant, &planned);
+            taken.map_err(|error| unwritable(path, &error))?;
+        }
+    }
+    sink.document
+        .finish()
+        .map_err(|error| unwritable(path, &error))?;
+    for name in sink.named.missing() {
+        output::note(&format!("no account {name} in any of these tenants"));
+    }
+    sink.page.print(common.format, path)
+}
+
+/// Where decisions go as they come.
+struct Sink {
+    document: Document,
+    page: Page,
+    named: Named,
+}
+
+impl Sink {
+    fn take(&mut self, tenant: &TenantId, planned: &Planned) -> io::Result<()> {
+        self.named.see(&planned.account);
+        self.page.add(planned);
+        self.document.add(&PlanEntry::new(tenant.clone(), planned))
+    }
+}
+
+/// The plan document, if somebody wants it.
+enum Document {
+    File(PlanWriter<io::BufWriter<Draft>>),
+    None,
+    Stdout(PlanWriter<io::Stdout>),
+}
+
+impl Document {
+    fn begin(path: Option<&Path>, format: Format, header: &PlanHeader) -> io::Result<Self> {
+        Ok(match (path, format) {
+            (Some(path), _) => Self::File(PlanWriter::new(
+                io::BufWriter::new(Draft::new(path)?),
+                header,
+            )?),
+            (None, Format::Json) => Self::Stdout(PlanWriter::new(io::stdout(), header)?),
+            (None, Format::Table) => Self::None,
+        })
+    }
+
+    fn add(&mut self, entry: &PlanEntry) -> io::Result<()> {
+        match self {
+            Self::File(writer) => writer.entry(entry),
+            Self::None => Ok(()),
+            Self::Stdout(writer) => writer.entry(entry),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::File(writer) => {
+                let draft = writer.finish()?.into_inner();
+                draft.map_err(io::IntoInnerError::into_error)?.replace()
+            }
+            Self::None => Ok(()),
+            Self::Stdout(writer) => writer.finish()?.flush(),
+        }
+    }
+}
+
+fn unwritable(path: Option<&Path>, error: &io::Error) -> Failure {
+    let name = path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+    Failure::usage(miette::miette!("cannot write the plan to {name}: {error}"))
+}
+
+/// What a person sees: the counts, then the accounts that something happens to.
+#[derive(Default)]
+struct Page {
+    reasons: Reasons,
+    rows: Vec<[String; 3]>,
+}
+
+impl Page {
+    fn add(&mut self, planned: &Planned) {
+        self.reasons.add(&planned.decision);
+        let decision = match planned.decision {
+            Decision::Rotate { .. } => "rotate",
+            Decision::Deny { .. } => "deny",
+            Decision::Skip { .. } => return,
+        };
+        if self.rows.len() < MOST_ROWS {
+            let name = planned.account.user_name.clone();
+            self.rows
+                .push([decision.to_owned(), name, planned.decision.to_string()]);
+        }
+    }
+
+    fn print(&self, format: Format, path: Option<&Path>) -> Result<(), Failure> {
+        match (format, path) {
+            (Format::Table, _) => self.print_table(path),
+            (Format::Json, Some(path)) => output::json(&Written::new(path, &self.reasons)),
+            // the document itself went to stdout
+            (Format::Json, None) => Ok(()),
+        }
+    }
+
+    fn print_table(&self, path: Option<&Path>) -> Result<(), Failure> {
+        let mut counts = output::table(&["accounts", "decision", "reason"]);
+        for count in self.reasons.counts() {
+            counts.add_row([
+                count.accounts.to_string(),
+                count.decision.to_owned(),
+                count.reason.to_owned(),
+            ]);
+        }
+        output::line(&counts.trim_fmt())?;
+        if !self.rows.is_empty() {
+            let mut table = output::table(&["decision", "account", "reason"]);
+            table.add_rows(self.rows.iter().cloned());
+            output::line(&format!("\n{}", table.trim_fmt()))?;
+        }
+        let more =
+            (self.reasons.rotate() + self.reasons.deny()).saturating_sub(self.rows.len() as u64);
+        if more > 0 {
+            output::line(&format!(
+                "… and {more} more: --out FILE or --format json has all"
+            ))?;
+        }
+        output::line(&match path {
+            Some(path) => format!(
+                "\nWrote {0}. To carry it out: rotation apply {0}",
+                path.display()
+            ),
+            None => "\nNothing was changed. To carry it out: rotation apply".to_owned(),
+        })
+    }
+}
+
+/// What a program sees when the document went to a file.
+#[derive(Serialize)]
+struct Written<'a> {
+    plan: String,
+    rotate: u64,
+    skip: u64,
+    deny: u64,
+    reasons: Vec<ReasonCount<'a>>,
+}
+
+impl<'a> Written<'a> {
+    fn new(path: &Path, reasons: &'a Reasons) -> Self {
+        Self {
+            plan: path.display().to_string(),
+            rotate: reasons.rotate(),
+            skip: reasons.skip(),
+            deny: reasons.deny(),
+            reasons: reasons.counts(),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `rotation reveal`: reads passwords back, with the private key. The one command that shows any it did not just make.
+
+use std::io::{self, Write};
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use miette::IntoDiagnostic;
+use rotation_core::{
+    AccountId, AccountKey, Password, RunId, SecretReader, TenantId, Version, VersionId,
+    VersionState,
+};
+use secret_stores::Identities;
+use serde::Serialize;
+
+use crate::args::{Common, Format, Reveal};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::output::{SecretOutput, allow_broken_pipe};
+use crate::stored::{self, Filter};
+
+pub(super) async fn run(common: &Common, args: &Reveal) -> Result<Exit, Failure> {
+    let config = Config::load(common.config()).map_err(Failure::usage)?;
+    let mut filter = Filter::new(common)?;
+    let identities = Identities::from_file(&args.identity)
+        .into_diagnostic()
+        .map_err(Failure::usage)?;
+    let reader = stored::open(&config, identities).await?;
+    let mut sheet = Sheet::begin(common.format).map_err(unwritable)?;
+    let mut versions = reader.reveal(filter.select());
+    while let Some((version, password)) = versions
+        .try_next()
+        .await
+        .map_err(|error| stored::failure(&error))?
+    {
+        let wanted = args.all || version.state != VersionState::Previous;
+        if wanted && filter.takes(&version) {
+            sheet.add(&version, &password).map_err(unwritable)?;
+        }
+    }
+    sheet.end().or_else(allow_broken_pipe).map_err(unwritable)?;
+    Ok(filter.exit())
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::usage(miette::miette!("cannot write to stdout: {error}"))
+}
+
+/// Passwords on their way to stdout, one at a time.
+struct Sheet {
+    out: SecretOutput,
+    format: Format,
+    last: Option<AccountKey>,
+}
+
+impl Sheet {
+    fn begin(format: Format) -> io::Result<Self> {
+        let mut out = SecretOutput::open()?;
+        if format == Format::Json {
+            write!(out, "[")?;
+        }
+        Ok(Self {
+            out,
+            format,
+            last: None,
+        })
+    }
+
+    fn add(&mut self, version: &Version, password: &Password) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.object(version, password)?,
+            Format::Table => self.row(version, password)?,
+        }
+        self.last = Some(version.key.account.clone());
+        Ok(())
+    }
+
+    fn object(&mut self, version: &Version, password: &Password) -> io::Result<()> {
+        let comma = if self.last.is_some() { "," } else { "" };
+        writeln!(self.out, "{comma}")?;
+        Ok(serde_json::to_writer(
+            &mut self.out,
+            &Revealed::new(version, password),
+        )?)
+    }
+
+    fn row(&mut self, version: &Version, password: &Password) -> io::Result<()> {
+        if self.last.as_ref() != Some(&version.key.account) {
+            writeln!(self.out, "{}  ({})", version.user_name, version.key.account)?;
+        }
+        let state = match version.state {
+            VersionState::Current => "current ",
+            VersionState::Pending => "pending ",
+            VersionState::Previous => "previous",
+        };
+        let staged = version.staged_at.strftime("%Y-%m-%d %H:%M UTC");
+        writeln!(self.out, "  {state}  {}  {staged}", password.expose())
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        if self.format == Format::Json {
+            writeln!(self.out, "\n]")?;
+        }
+        self.out.flush()
+    }
+}
+
+/// A version as programs see it.
+#[derive(Serialize)]
+struct Revealed<'a> {
+    tenant: &'a TenantId,
+    account: &'a AccountId,
+    upn: &'a str,
+    state: VersionState,
+    version: VersionId,
+    password: &'a str,
+    staged_at: Timestamp,
+    run_id: RunId,
+}
+
+impl<'a> Revealed<'a> {
+    fn new(version: &'a Version, password: &'a Password) -> Self {
+        Self {
+            tenant: &version.key.account.tenant,
+            account: &version.key.account.account,
+            upn: &version.user_name,
+            state: version.state,
+            version: version.key.version,
+            password: password.expose(),
+            staged_at: version.staged_at,
+            run_id: version.run,
+        }
+    }
+}
