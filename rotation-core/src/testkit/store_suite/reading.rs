@@ -1,0 +1,90 @@
+use super::trial::{Trial, Verdict, account_of, committed, fresh_tenant, stage, versions};
+use crate::Select;
+use crate::VersionState::{Current, Pending, Previous};
+
+pub(super) async fn two_tenants(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let here = trial.account(1);
+    let there = account_of(&fresh_tenant(), 1);
+    let in_one = trial.staged(&*store, &here).await?;
+    let in_other = trial.staged(&*store, &there).await?;
+    committed(&*store, &in_other).await?;
+    trial
+        .expect_account(&*store, &here, &[(&in_one, Pending)])
+        .await?;
+    trial
+        .expect_account(&*store, &there, &[(&in_other, Current)])
+        .await
+}
+
+pub(super) async fn selection(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let (one, two) = (trial.account(1), trial.account(2));
+    let elsewhere = account_of(&fresh_tenant(), 2);
+    let batch = [&one, &two, &elsewhere].map(|account| trial.version(account));
+    stage(&*store, &batch).await?;
+    let [in_one, in_two, in_other] = &batch;
+
+    trial
+        .expect_account(&*store, &two, &[(in_two, Pending)])
+        .await?;
+    let tenant = Select::Tenant(trial.tenant().clone());
+    let expected = [(in_one, Pending), (in_two, Pending)];
+    trial.expect(&*store, tenant, &expected).await?;
+    trial
+        .expect_account(&*store, &trial.account(3), &[])
+        .await?;
+    let nobody = Select::Tenant(fresh_tenant());
+    trial.expect(&*store, nobody, &[]).await?;
+
+    // Other things may be in the storage too.
+    let everything = versions(&*store, Select::All).await?;
+    for version in [in_one, in_two, in_other] {
+        let times = everything
+            .iter()
+            .filter(|found| found.key == version.key)
+            .count();
+        if times != 1 {
+            return Err(format!(
+                "a version occurs {times} times among all, expected once"
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn order(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let accounts = [3, 1, 2].map(|number| trial.account(number));
+    let mut staged = Vec::new();
+    // Two rounds, so that no account's versions were staged next to each other.
+    for _ in 0..2 {
+        let batch: Vec<_> = accounts
+            .iter()
+            .map(|account| trial.version(account))
+            .collect();
+        stage(&*store, &batch).await?;
+        staged.push(batch);
+    }
+    let [first, second] = staged.as_slice() else {
+        return Ok(());
+    };
+    for version in second {
+        committed(&*store, version).await?;
+    }
+    let select = Select::Tenant(trial.tenant().clone());
+    let found = versions(&*store, select.clone()).await?;
+    // Which account comes first is the store's choice, but it makes the same one for every reader.
+    let mut expected = Vec::new();
+    for version in found.iter().step_by(2) {
+        for (batch, state) in [(first, Previous), (second, Current)] {
+            expected.extend(
+                batch
+                    .iter()
+                    .filter(|new| new.key.account == version.key.account)
+                    .map(|new| (new, state)),
+            );
+        }
+    }
+    trial.expect(&*store, select, &expected).await
+}
