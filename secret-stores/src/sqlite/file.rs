@@ -96,8 +96,10 @@ impl Draft {
         // Created before SQLite opens it, so that nobody else can open it at any time.
         private(OpenOptions::new().write(true).create_new(true))
             .open(&path)
-            .map_err(|error| error::file(target, "create", error))?;
-        Ok(Self { path })
+            // The whole path, for SQLite takes a name that begins with "file:" for a URI.
+            .and_then(|_| fs::canonicalize(&path))
+            .map(|path| Self { path })
+            .map_err(|error| error::file(target, "create", error))
     }
 
     fn publish(self, target: &Path) -> io::Result<()> {

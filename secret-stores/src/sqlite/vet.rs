@@ -1,7 +1,7 @@
 //! Looks at a file before anything is written to it: is it a store of ours, of a version we know, and sound?
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -13,37 +13,67 @@ use super::{connect, error, file, schema};
 /// The header of every SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
 const HEADER_LEN: usize = 100;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const PAGE_SIZE_AT: usize = 16;
 const USER_VERSION_AT: usize = 60;
 const APPLICATION_ID_AT: usize = 68;
 
-/// Refuses a file that is not ours or newer than us, by its header alone: SQLite is not asked to open what is not ours.
+/// Refuses a file that is not ours, newer than us, or cut short, by its header and length alone: SQLite is not asked to
+/// open what is not ours.
 pub(super) fn header(path: &Path) -> Result<(), StoreError> {
-    let cannot_read = |error| error::file(path, "read", error);
-    let mut header = Vec::with_capacity(HEADER_LEN);
-    File::open(path)
-        .and_then(|file| file.take(HEADER_LEN as u64).read_to_end(&mut header))
-        .map_err(cannot_read)?;
-    if header.is_empty() {
+    let header = Header::read(path).map_err(|error| error::file(path, "read", error))?;
+    if header.bytes.is_empty() {
         return Err(error::damaged(format!(
             "{} is empty, which a store file never is: something cut it short, or it is not ours",
             path.display()
         )));
     }
-    let number = |at: usize| {
-        let bytes = header.get(at..)?.first_chunk()?;
-        Some(i32::from_be_bytes(*bytes))
-    };
     let (Some(application), Some(version), true) = (
-        number(APPLICATION_ID_AT),
-        number(USER_VERSION_AT),
-        header.starts_with(MAGIC),
+        header.number(APPLICATION_ID_AT),
+        header.number(USER_VERSION_AT),
+        header.bytes.starts_with(MAGIC),
     ) else {
         return Err(not_ours(path, "it is not a SQLite database"));
     };
     if application != schema::APPLICATION_ID {
         return Err(not_ours(path, "it is a SQLite database of another program"));
     }
-    known_version(path, version)
+    known_version(path, version)?;
+    // SQLite takes what is missing of the last page for zeros. While there is a log, that page may be in there.
+    if header.file_len % header.page_size() != 0 && !file::has_wal(path) {
+        return Err(error::damaged(format!(
+            "{} is damaged: it ends in the middle of a page",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+struct Header {
+    bytes: Vec<u8>,
+    file_len: u64,
+}
+
+impl Header {
+    fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let file_len = file.metadata()?.len();
+        let mut bytes = Vec::with_capacity(HEADER_LEN);
+        file.take(HEADER_LEN as u64).read_to_end(&mut bytes)?;
+        Ok(Self { bytes, file_len })
+    }
+
+    fn number(&self, at: usize) -> Option<i32> {
+        let bytes = self.bytes.get(at..)?.first_chunk()?;
+        Some(i32::from_be_bytes(*bytes))
+    }
+
+    fn page_size(&self) -> u64 {
+        let bytes = self.bytes.get(PAGE_SIZE_AT..).and_then(<[u8]>::first_chunk);
+        match bytes.map(|bytes| u16::from_be_bytes(*bytes)) {
+            None | Some(0 | 1) => 65_536,
+            Some(size) => size.into(),
+        }
+    }
 }
 
 /// Refuses a file that is newer than us, damaged, or has other tables than ours, by reading it from end to end.
