@@ -1,0 +1,157 @@
+//! The promises of the design that a store has to keep, by their names.
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+use rotation_core::{SecretStore, Select, StoreError, VersionState};
+use secret_stores::{Identities, SqliteReader};
+
+use crate::workshop::{Workshop, account, contents, occurs, version, version_of};
+
+#[tokio::test]
+async fn write_only_a_run_keeps_no_key_that_opens_what_it_staged() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let version = version("hunter2-hunter2");
+    store.stage(std::slice::from_ref(&version)).await.unwrap();
+    // With everything the run has, its file and its public key, it lists versions and reveals none.
+    let reader = SqliteReader::open(&shop.path, Identities::none())
+        .await
+        .unwrap();
+    let versions: Vec<_> = reader.versions(Select::All).try_collect().await.unwrap();
+    assert_eq!(versions[0].key, version.key);
+    let revealed: Result<Vec<_>, _> = rotation_core::SecretReader::reveal(&reader, Select::All)
+        .try_collect()
+        .await;
+    assert!(matches!(revealed, Err(StoreError::Unusable(_))));
+}
+
+#[tokio::test]
+async fn silent_no_password_occurs_in_any_file_of_the_store() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let passwords: Vec<_> = (0..50)
+        .map(|n| format!("Secret-{n:04}-correct-horse"))
+        .collect();
+    let batch: Vec<_> = passwords.iter().map(|password| version(password)).collect();
+    store.stage(&batch).await.unwrap();
+    let keys: Vec<_> = batch.iter().map(|version| version.key.clone()).collect();
+    store.commit(&keys).await;
+    // While the log is beside the database, and after it was folded in.
+    for files in [contents(shop.directory.path()), {
+        store.close().await;
+        contents(shop.directory.path())
+    }] {
+        for (path, bytes) in files {
+            assert!(!occurs("correct-horse", &bytes), "{}", path.display());
+        }
+    }
+    assert_eq!(shop.reveal().await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn silent_debug_shows_a_path_and_nothing_else() {
+    let (shop, _) = Workshop::new().with_one_version().await;
+    let store = shop.open().await;
+    let reader = shop.reader().await;
+    let path = shop.path.canonicalize().unwrap();
+    assert_eq!(
+        format!("{store:?}"),
+        format!("SqliteStore {{ path: {path:?}, .. }}")
+    );
+    assert_eq!(
+        format!("{reader:?}"),
+        format!("SqliteReader {{ path: {path:?}, .. }}")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durable_before_applied_an_answer_means_another_reader_sees_it() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    join_all((0..200).map(async |_| {
+        let version = version("hunter2-hunter2");
+        store.stage(std::slice::from_ref(&version)).await.unwrap();
+        let select = Select::Account(version.key.account.clone());
+        let seen: Vec<_> = shop
+            .reader()
+            .await
+            .versions(select)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(seen.len(), 1);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn never_lost_what_was_handed_over_is_written_after_the_store_is_dropped() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let batch: Vec<_> = (0..100).map(|_| version("hunter2-hunter2")).collect();
+    store.stage(&batch).await.unwrap();
+    let commits = batch
+        .iter()
+        .map(|version| store.commit(std::slice::from_ref(&version.key)));
+    // Polled once, so that each is handed over, and dropped before the answer.
+    let mut commits: Vec<_> = commits.collect();
+    for commit in &mut commits {
+        drop(futures::poll!(commit));
+    }
+    drop(commits);
+    store.close().await;
+    let versions: Vec<_> = shop
+        .reader()
+        .await
+        .versions(Select::All)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(versions.len(), 100);
+    assert!(
+        versions
+            .iter()
+            .all(|version| version.state == VersionState::Current)
+    );
+}
+
+#[tokio::test]
+async fn never_lost_a_failed_write_leaves_what_was_there_and_the_store_goes_on() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let account = account();
+    let first = version_of(&account, "first-password");
+    store.stage(std::slice::from_ref(&first)).await.unwrap();
+
+    // Another process changes the file so that no row can be appended, as a full disk would.
+    let other = shop.sqlite();
+    other
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON log BEGIN SELECT raise(ABORT, 'full'); END",
+        )
+        .unwrap();
+    let second = version_of(&account, "second-password");
+    let error = store
+        .stage(std::slice::from_ref(&second))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    let answers = store.commit(std::slice::from_ref(&first.key)).await;
+    assert!(matches!(answers[0], Err(StoreError::Unavailable { .. })));
+
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    store.stage(std::slice::from_ref(&second)).await.unwrap();
+    store.commit(std::slice::from_ref(&first.key)).await[0]
+        .clone()
+        .unwrap();
+    let states: Vec<_> = shop.reveal().await.unwrap();
+    let states: Vec<_> = states
+        .iter()
+        .map(|(version, password)| (password.expose(), version.state))
+        .collect();
+    let expected = [
+        ("first-password", VersionState::Current),
+        ("second-password", VersionState::Pending),
+    ];
+    assert_eq!(states, expected);
+}
