@@ -13,5 +13,6 @@ mod outcomes;
 mod paging;
 mod roles;
 mod silence;
+mod simulator;
 mod support;
 mod tokens;
