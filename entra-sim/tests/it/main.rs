@@ -1,0 +1,21 @@
+//! Tests through real HTTP, as any client would see the simulator.
+
+mod account_enabled;
+mod batch;
+mod control;
+mod demo;
+mod faults;
+mod groups;
+mod matrix;
+mod paging;
+mod passwords;
+mod permissions;
+mod roles;
+mod support;
+mod targets;
+mod throttling;
+#[cfg(feature = "tls")]
+mod tls;
+mod tokens;
+mod units;
+mod users;
