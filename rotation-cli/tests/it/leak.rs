@@ -1,0 +1,113 @@
+//! Promise 8: no password of a run, and no client secret, is to be found anywhere but in the directory and, sealed, in
+//! the store.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::process::{Child, Stdio};
+
+use crate::world::{SECRET_VARIABLE, World};
+
+/// As long as a password of the default policy.
+const LENGTH: usize = 24;
+
+#[test]
+fn silent_even_when_told_to_say_everything() {
+    let world = World::new(300);
+    world.edit(
+        &format!("env = \"{SECRET_VARIABLE}\""),
+        "file = \"client-secret.txt\"",
+    );
+    let planned = run_loudly(&world, "plan", &["-vv", "plan", "--out", "plan.json"]);
+    let applied = run_loudly(
+        &world,
+        "apply",
+        &[
+            "-vv",
+            "apply",
+            "plan.json",
+            "--events",
+            "events.jsonl",
+            "--format",
+            "json",
+        ],
+    );
+
+    let revealed = world.reveal(&["--all"]);
+    assert!(revealed.len() > 150, "{}", revealed.len());
+    let passwords: HashSet<&[u8]> = revealed
+        .iter()
+        .map(|version| version.password.as_bytes())
+        .collect();
+    assert!(passwords.iter().all(|password| password.len() == LENGTH));
+    let secret = world.tenant.client_secret().as_bytes();
+
+    let mut places = vec![("processes".to_owned(), [planned, applied].concat())];
+    for entry in fs::read_dir(world.directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // what the test itself wrote there
+        if !["client-secret.txt", "key.txt"].contains(&name.as_str()) {
+            places.push((name, fs::read(path).unwrap()));
+        }
+    }
+    for name in [
+        "apply.stdout",
+        "apply.stderr",
+        "events.jsonl",
+        "plan.json",
+        "plan.stderr",
+        "processes",
+        "rotation.db",
+    ] {
+        let found = places.iter().find(|(place, _)| place == name);
+        assert!(
+            found.is_some_and(|(_, text)| !text.is_empty()),
+            "{name} is empty"
+        );
+    }
+    let trace = fs::read_to_string(world.path("apply.stderr")).unwrap();
+    assert!(trace.contains("TRACE"), "the log is not at trace level");
+
+    for (name, text) in &places {
+        assert!(!holds(text, &passwords), "{name} holds a password");
+        assert!(
+            !text.windows(secret.len()).any(|part| part == secret),
+            "{name} holds the client secret"
+        );
+    }
+    // the search itself works
+    let control = format!("…{}…", revealed[0].password);
+    assert!(holds(control.as_bytes(), &passwords));
+}
+
+fn holds(text: &[u8], passwords: &HashSet<&[u8]>) -> bool {
+    text.windows(LENGTH).any(|part| passwords.contains(part))
+}
+
+/// Runs `rotation` at trace level, its output in files; what others on the machine could see of the process meanwhile.
+fn run_loudly(world: &World, name: &str, args: &[&str]) -> Vec<u8> {
+    let mut command = world.command(args);
+    command
+        .env("RUST_LOG", "trace")
+        .env_remove(SECRET_VARIABLE)
+        .stdout(Stdio::from(
+            File::create(world.path(&format!("{name}.stdout"))).unwrap(),
+        ))
+        .stderr(Stdio::from(
+            File::create(world.path(&format!("{name}.stderr"))).unwrap(),
+        ));
+    let mut child = command.spawn().unwrap();
+    let mut seen = HashSet::new();
+    while child.try_wait().unwrap().is_none() {
+        seen.extend(look(&child));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    seen.into_iter().flatten().collect()
+}
+
+fn look(child: &Child) -> Vec<Vec<u8>> {
+    ["cmdline", "environ"]
+        .iter()
+        .filter_map(|file| fs::read(format!("/proc/{}/{file}", child.id())).ok())
+        .collect()
+}
