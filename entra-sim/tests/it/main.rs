@@ -1,5 +1,11 @@
 //! Tests through real HTTP, as any client would see the simulator.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic too; clippy spares the test functions only"
+)]
+
 mod account_enabled;
 mod batch;
 mod control;
