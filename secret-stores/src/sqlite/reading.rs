@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use rotation_core::{AccountKey, Select, StoreError};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc;
@@ -13,8 +13,11 @@ use super::history::{Entry, History};
 use super::log::{Event, LogRow, StagedRow};
 use super::{connect, error};
 
-/// How many versions may wait for whoever reads the stream.
-const BUFFER: usize = 256;
+/// How many versions travel at once: waking whoever reads costs more than reading a version.
+const CHUNK: usize = 128;
+
+/// How many chunks may wait for whoever reads the stream.
+const BUFFER: usize = 4;
 
 /// The versions that `select` names, each as `item` makes it of the stored one; read by a thread and a connection of
 /// their own. Ends after the first error.
@@ -25,16 +28,22 @@ pub(super) fn stream<T: Send + 'static>(
 ) -> BoxStream<'static, Result<T, StoreError>> {
     let (sender, receiver) = mpsc::channel(BUFFER);
     let read = move || {
+        let mut chunk = Vec::with_capacity(CHUNK);
         let scanned = connect::read_only(&path).and_then(|connection| {
             scan(&connection, &path, &select, |entry| {
-                let item = item(&connection, entry)?;
+                chunk.push(item(&connection, entry)?);
+                if chunk.len() < CHUNK {
+                    return Ok(Continue(()));
+                }
+                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
                 // Whoever reads may have heard enough.
-                Ok(match sender.blocking_send(Ok(item)) {
+                Ok(match sender.blocking_send(Ok(full)) {
                     Ok(()) => Continue(()),
                     Err(_) => Break(()),
                 })
             })
         });
+        sender.blocking_send(Ok(chunk)).ok();
         if let Err(error) = scanned {
             sender.blocking_send(Err(error)).ok();
         }
@@ -43,7 +52,10 @@ pub(super) fn stream<T: Send + 'static>(
         .name("store-reader".to_owned())
         .spawn(read)
     {
-        Ok(thread) => received(receiver, thread),
+        Ok(thread) => received(receiver, thread)
+            .map_ok(|chunk| stream::iter(chunk.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed(),
         Err(error) => {
             let error = StoreError::unavailable("cannot start a thread", error);
             stream::iter([Err(error)]).boxed()
@@ -55,7 +67,7 @@ pub(super) fn stream<T: Send + 'static>(
 fn received<T: Send + 'static>(
     receiver: mpsc::Receiver<Result<T, StoreError>>,
     thread: JoinHandle<()>,
-) -> BoxStream<'static, Result<T, StoreError>> {
+) -> impl Stream<Item = Result<T, StoreError>> + Send {
     stream::unfold(
         (receiver, Some(thread)),
         async |(mut receiver, mut thread)| match receiver.recv().await {
@@ -66,7 +78,6 @@ fn received<T: Send + 'static>(
             }),
         },
     )
-    .boxed()
 }
 
 /// Calls `each` with the versions that `select` names, until it breaks off.
