@@ -83,3 +83,31 @@ fn escaped(path: &Path) -> String {
     }
     uri
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kill cannot show that a commit reaches the disk, only a power cut could; so the settings are checked.
+    #[test]
+    fn never_lost_a_commit_reaches_the_disk_before_it_is_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rotation.db");
+        file::create(&path).unwrap();
+        let connection = read_write(&path).unwrap();
+        let synchronous: i64 = connection
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap();
+        let journal: String = connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .unwrap();
+        // 2 is FULL.
+        assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    }
+
+    #[test]
+    fn a_path_is_escaped_byte_by_byte() {
+        let escaped = escaped(Path::new("/a b/100%?#&=ü.db"));
+        assert_eq!(escaped, "/a%20b/100%25%3F%23%26%3D%C3%BC.db");
+    }
+}

@@ -14,13 +14,14 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
         // A value of another type than the column promises: nothing of ours wrote it.
         return damaged(format!("{path} is damaged: {error}"));
     };
+    let said = error.to_string();
     let passing = |message: String, fix: &str| StoreError::Unavailable {
         problem: Problem::new(message).with_fix(fix),
         source: Some(Arc::new(error)),
     };
     match code {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-            damaged(format!("{path} is damaged, SQLite says"))
+            damaged(format!("{path} is damaged: {said}"))
         }
         ErrorCode::DiskFull => passing(
             format!("the disk is full, writing {path}"),
@@ -31,7 +32,7 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
             "wait for it to end, or end it; a store file on a network share may stay locked forever",
         ),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => unusable(
-            format!("cannot open or write {path}"),
+            format!("cannot open or write {path}: {said}"),
             "let this user write the file and its directory, on a file system that is not read-only",
         ),
         _ => passing(

@@ -1,5 +1,6 @@
 //! The promises of the SQLite store, tested through its public interface and its file.
 
+#![cfg(feature = "sqlite")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
