@@ -341,3 +341,99 @@ pub(super) async fn pause() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{AccountId, RunId, TenantId};
+
+    fn version(password: &str) -> NewVersion {
+        let account = AccountKey {
+            tenant: TenantId::new("t"),
+            account: AccountId::new("a"),
+        };
+        let password = Arc::new(Password::new(password.to_owned().into()));
+        NewVersion::new(
+            account,
+            "a@t",
+            RunId::new(),
+            Timestamp::UNIX_EPOCH,
+            password,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_fault_strikes_the_calls_it_names_and_changes_nothing() {
+        let store = MemoryStore::new();
+        store.inject(StoreFault::on(StoreOp::Stage).skip(1).times(2));
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            answers.push(store.stage(&[version("x")]).await.is_ok());
+        }
+        assert_eq!(answers, [true, false, false, true]);
+        assert_eq!(store.versions_of(&version("x").key.account).len(), 2);
+        assert_eq!(store.calls().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_leaves_the_effect() {
+        let store = MemoryStore::new();
+        store.inject(StoreFault::on(StoreOp::Stage).answer_lost());
+        let version = version("hunter2");
+        let answer = store.stage(std::slice::from_ref(&version)).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable { .. })));
+        let state = store.state_of_password(&version.key.account, "hunter2");
+        assert_eq!(state, Some(VersionState::Pending));
+    }
+
+    #[tokio::test]
+    async fn a_fault_for_one_account_spares_the_others() {
+        let store = MemoryStore::new();
+        let version = version("x");
+        let mut other = version.key.account.clone();
+        other.account = AccountId::new("b");
+        store.inject(StoreFault::on(StoreOp::Stage).for_account(other).forever());
+        assert!(store.stage(&[version]).await.is_ok());
+        store.heal();
+    }
+
+    /// One poll reaches the pause before the effect, a second one that after it.
+    #[tokio::test]
+    async fn a_call_can_be_dropped_before_and_after_its_effect() {
+        for (polls, expected) in [(1, 0), (2, 1)] {
+            let store = MemoryStore::new();
+            let version = version("x");
+            let batch = std::slice::from_ref(&version);
+            let mut call = store.stage(batch).boxed();
+            for _ in 0..polls {
+                assert!(futures::poll!(&mut call).is_pending());
+            }
+            drop(call);
+            assert_eq!(store.versions_of(&version.key.account).len(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_id_is_used_for_one_password_once() {
+        let store = MemoryStore::new();
+        let mut version = version("x");
+        store.stage(std::slice::from_ref(&version)).await.unwrap();
+        version.password = Arc::new(Password::new("y".to_owned().into()));
+        let answer = store.stage(std::slice::from_ref(&version)).await;
+        assert!(matches!(answer, Err(StoreError::Unusable(_))));
+        store.discard(&version.key).await.unwrap();
+        let answer = store.stage(std::slice::from_ref(&version)).await;
+        assert!(matches!(answer, Err(StoreError::NotPending(_))));
+    }
+
+    #[tokio::test]
+    async fn debug_shows_no_password() {
+        let store = MemoryStore::new();
+        store.stage(&[version("hunter2")]).await.unwrap();
+        assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
+        assert!(!format!("{:?}", store.calls()).contains("hunter2"));
+    }
+}

@@ -4,6 +4,8 @@ mod durability;
 mod model;
 mod reading;
 mod settling;
+#[cfg(test)]
+mod tests;
 mod together;
 mod trial;
 
