@@ -14,8 +14,8 @@ use entra_sim::{Config, Server, Tenant};
 use futures::{StreamExt, TryStreamExt, stream};
 use rotation_core::testkit::MemoryStore;
 use rotation_core::{
-    AccountQuery, Age, Decision, Engine, EngineOptions, Forbidden, Generator, PasswordPolicy, Plan,
-    Planned, Policy, RotationBackend, SecretStore, TenantId,
+    AccountQuery, Age, Decision, Engine, EngineOptions, Generator, PasswordPolicy, Plan, Planned,
+    Policy, RotationBackend, SecretStore, TenantId, forbidden_parts,
 };
 use secret_stores::{Recipients, SqliteStore, keygen};
 
@@ -138,7 +138,8 @@ impl Bench {
         let generator = Generator::new(&PasswordPolicy::default())?;
         let mut requests = Vec::new();
         for planned in &self.plan {
-            let password = generator.generate(&mut rand::rng(), &Forbidden::default())?;
+            let (name, shown) = (&planned.account.user_name, &planned.account.display_name);
+            let password = generator.generate(&mut rand::rng(), &forbidden_parts(name, shown))?;
             let profile = serde_json::json!({"password": password.expose(), "forceChangePasswordNextSignIn": false});
             let body = serde_json::to_vec(&serde_json::json!({"passwordProfile": profile}))?;
             requests.push((

@@ -93,6 +93,8 @@ pub enum AccountResult {
         #[serde(flatten)]
         problem: Problem,
     },
+    /// It keeps its password: the run stopped before its turn came.
+    NotTried,
     /// The new password is live, and current in the store.
     Rotated {
         /// The current version.

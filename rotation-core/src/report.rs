@@ -18,6 +18,8 @@ pub struct Report {
     pub failed: u64,
     /// Accounts of which it is not known which version is live; the store has all of them.
     pub unsettled: u64,
+    /// Accounts that were to be rotated, but whose turn had not come when the run stopped.
+    pub not_tried: u64,
     /// How long it took.
     pub seconds: f64,
     /// How often a password was sent.
@@ -58,6 +60,7 @@ impl Report {
             denied: 0,
             failed: 0,
             unsettled: 0,
+            not_tried: 0,
             seconds: 0.0,
             requests: 0,
             throttled: 0,
@@ -88,6 +91,10 @@ impl Report {
         let (unsettled, problem) = match result {
             AccountResult::Rotated { .. } => {
                 self.rotated += 1;
+                return;
+            }
+            AccountResult::NotTried => {
+                self.not_tried += 1;
                 return;
             }
             AccountResult::Failed { problem } => (false, problem),

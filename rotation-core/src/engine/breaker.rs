@@ -10,10 +10,10 @@ impl<'a> Breaker<'a> {
     }
 
     /// How many more accounts may be begun, with `under_way` of them begun and not finished.
-    pub(super) fn allows(&self, report: &Report, under_way: usize, concurrency: usize) -> bool {
+    pub(super) fn allows(&self, report: &Report, under_way: usize, most: usize) -> bool {
         let begun = report.tried() + under_way as u64;
         let canary_done = report.tried() >= self.0.canary;
-        under_way < concurrency.max(1) && (canary_done || begun < self.0.canary)
+        under_way < most && (canary_done || begun < self.0.canary)
     }
 
     /// Whether the run must stop now that `last` is in `report`.

@@ -61,7 +61,8 @@ pub struct Engine {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// How many accounts are under way at once; at least 1.
+    /// How many requests to the directory are under way at once; at least 1. Several times as many accounts are under
+    /// way, so that the directory need not wait for the store.
     pub concurrency: usize,
     /// How long to wait for one answer of the backend before it counts as lost.
     pub attempt_timeout: Duration,

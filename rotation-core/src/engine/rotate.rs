@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::batch::Batcher;
 use super::gate::Gate;
-use super::run::{Events, Stop, Tally};
+use super::run::{Events, StopHandle, Tally};
 use super::{Engine, EngineOptions};
 use crate::{
     Account, AccountKey, AccountResult, EventKind, NewVersion, Outcome, Problem, Refusal,
@@ -28,7 +28,7 @@ pub(super) struct Shared<'a> {
     pub(super) set: Batcher<SetPassword, Outcome>,
     pub(super) commit: Batcher<VersionKey, Result<(), StoreError>>,
     pub(super) gate: Gate,
-    pub(super) stop: Stop,
+    pub(super) stop: StopHandle,
     pub(super) events: Events,
     pub(super) tally: Tally,
 }
@@ -37,9 +37,13 @@ pub(super) struct Shared<'a> {
 enum Attempts {
     Applied,
     Refused(Refusal),
-    /// No definite answer within the retry budget, or the run is stopping.
+    /// No definite answer within the retry budget.
     GaveUp(Problem),
+    /// The run stops, and nothing was sent.
+    NotTried,
 }
+
+const STOPPED: &str = "the run was stopped before the directory gave a definite answer";
 
 /// How often to look whether the directory's change time has moved.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
@@ -62,6 +66,14 @@ impl Shared<'_> {
                 Attempts::GaveUp(problem) => {
                     self.discard_unless(ambiguous, &version.key).await;
                     return ended(left_pending || ambiguous, problem);
+                }
+                Attempts::NotTried => {
+                    self.discard_unless(ambiguous, &version.key).await;
+                    return if refusals == 0 {
+                        AccountResult::NotTried
+                    } else {
+                        ended(left_pending, Problem::new(STOPPED))
+                    };
                 }
                 Attempts::Refused(refusal) => refusal,
             };
@@ -121,12 +133,15 @@ impl Shared<'_> {
         let mut throttled_since = None;
         let (mut throttled, mut lost) = (0, 0);
         loop {
-            if self.stop.during(self.gate.pass()).await.is_none() {
-                return Attempts::GaveUp(Problem::new(
-                    "the run was stopped before the directory gave an answer",
-                ));
-            }
+            let Some(turn) = self.stop.during(self.gate.turn()).await else {
+                return if throttled + lost == 0 {
+                    Attempts::NotTried
+                } else {
+                    Attempts::GaveUp(Problem::new(STOPPED))
+                };
+            };
             let outcome = self.attempt(&request).await;
+            drop(turn);
             *ambiguous |= outcome.is_ambiguous();
             self.tally.count(&outcome);
             let (account, id) = (request.account.clone(), version.key.version);

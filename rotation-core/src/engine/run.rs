@@ -15,7 +15,7 @@ use super::batch::{Worker, batcher};
 use super::breaker::Breaker;
 use super::gate::Gate;
 use super::rotate::Shared;
-use super::{Engine, Plan};
+use super::{Engine, EngineOptions, Plan};
 use crate::{
     Account, AccountResult, Clock, Decision, Event, EventKind, NewVersion, Outcome, Planned,
     Problem, Report, RunId, SetPassword, StopReason, StoreError, TenantId, VersionKey,
@@ -48,7 +48,7 @@ impl<'a> Run<'a> {
             tenant,
             clock: Arc::clone(&engine.clock),
         };
-        let work = work(engine, id, plan, events_of_run, Stop(stop.0.subscribe()));
+        let work = work(engine, id, plan, events_of_run, stop.clone());
         Self {
             id,
             work: Some(work.boxed()),
@@ -118,21 +118,14 @@ impl StopHandle {
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
-}
 
-/// The run's side of a [`StopHandle`].
-#[derive(Clone)]
-pub(super) struct Stop(watch::Receiver<bool>);
-
-impl Stop {
     pub(super) fn requested(&self) -> bool {
         *self.0.borrow()
     }
 
     /// Resolves once a stop is requested, and never without.
-    async fn wait(&self) {
-        let mut stop = self.0.clone();
-        if stop.wait_for(|stop| *stop).await.is_err() {
+    async fn requested_at_last(&self) {
+        if self.0.subscribe().wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -141,7 +134,7 @@ impl Stop {
     pub(super) async fn during<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.wait() => None,
+            () = self.requested_at_last() => None,
             value = future => Some(value),
         }
     }
@@ -186,15 +179,26 @@ impl Tally {
     }
 }
 
-async fn work(engine: &Engine, run: RunId, plan: Plan<'_>, events: Events, stop: Stop) {
+/// How many accounts are under way for each request to the directory: the others wait for the store, whose durable
+/// writes take about as long as requests and are cheaper the more accounts share one.
+const ACCOUNTS_PER_REQUEST: usize = 8;
+
+impl EngineOptions {
+    fn accounts_under_way(&self) -> usize {
+        self.concurrency.max(1).saturating_mul(ACCOUNTS_PER_REQUEST)
+    }
+}
+
+async fn work(engine: &Engine, run: RunId, plan: Plan<'_>, events: Events, stop: StopHandle) {
     let started = Instant::now();
-    let in_flight = engine.options.concurrency.max(1);
-    let batch = engine.backend.max_batch().max(1);
-    let (stage, stage_worker) = batcher(in_flight, 1);
-    let (set, set_worker) = batcher(batch, in_flight.div_ceil(batch));
-    let (commit, commit_worker) = batcher(in_flight, 1);
+    let requests = engine.options.concurrency.max(1);
+    let accounts = engine.options.accounts_under_way();
+    let (stage, stage_worker) = batcher(accounts, 1);
+    let (set, set_worker) = batcher(engine.backend.max_batch(), requests);
+    let (commit, commit_worker) = batcher(accounts, 1);
     let tenant = events.tenant.clone();
-    let (gate, tally) = (Gate::open(), Tally::default());
+    let gate = Gate::open(requests.saturating_mul(engine.backend.max_batch().max(1)));
+    let tally = Tally::default();
     let shared = Shared {
         engine,
         run,
@@ -229,13 +233,17 @@ async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
     let mut taking = true;
     // accounts under way are finished whatever stops the run
     while taking || !under_way.is_empty() {
-        let room = breaker.allows(&report, under_way.len(), shared.engine.options.concurrency);
+        let room = breaker.allows(
+            &report,
+            under_way.len(),
+            shared.engine.options.accounts_under_way(),
+        );
         let stopping = tokio::select! {
             biased;
             Some((account, result)) = under_way.next() => {
                 finished(shared, &mut report, account, result).await.filter(|_| taking)
             }
-            () = shared.stop.wait(), if report.stopped.is_none() => Some(StopReason::Interrupted),
+            () = shared.stop.requested_at_last(), if report.stopped.is_none() => Some(StopReason::Interrupted),
             next = plan.next(), if taking && room => match next {
                 None => {
                     taking = false;
@@ -256,6 +264,13 @@ async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
         if let Some(reason) = stopping {
             taking = false;
             shared.events.emit(EventKind::Stopped(reason.clone())).await;
+            if matches!(
+                reason,
+                StopReason::Canary { .. } | StopReason::Failures { .. }
+            ) {
+                // whatever goes wrong would go wrong for those that wait for their turn, too
+                shared.stop.stop();
+            }
             report.stopped = Some(reason);
         }
     }
