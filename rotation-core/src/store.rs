@@ -13,7 +13,8 @@ use crate::{AccountKey, Password, RunId, StoreError, TenantId, VersionId};
 /// - Whatever answered `Ok` survives a crash of this process and of the machine.
 /// - A staged version stays retrievable until it is discarded, whatever is staged or committed after it. When a later
 ///   version of its account is committed, it and the former current version become previous.
-/// - Staging the same version again and committing the current version again do nothing.
+/// - Staging the same version again and committing the current version again do nothing. The id of a discarded version
+///   is not used again: staging it is [`StoreError::NotPending`].
 /// - Concurrent calls, also from other processes on the same store, are atomic to each other.
 /// - No password may reach a log, an error, a `Debug` output, a temporary file, or the medium unsealed.
 ///
@@ -27,7 +28,7 @@ pub trait SecretStore: Send + Sync {
     /// a version was never staged, was discarded, or a later version of its account is current.
     async fn commit(&self, batch: &[VersionKey]) -> Vec<Result<(), StoreError>>;
 
-    /// Drops a pending version after a definite refusal. Dropping it again does nothing; [`StoreError::NotPending`] if
+    /// Drops a pending version after a definite refusal. Dropping one that is not there does nothing; [`StoreError::NotPending`] if
     /// it is current or previous, which stay.
     async fn discard(&self, version: &VersionKey) -> Result<(), StoreError>;
 
