@@ -3,9 +3,9 @@
 //! Wiring only: what is due, who may rotate whom and how a run goes is decided in `rotation-core`.
 //!
 //! ```text
-//! args ─► config ─► wiring ─► preflight ─► job ─► summary ─► exit
-//!                                           ├─► progress (stderr)
-//!                                           └─► events (file)
+//! args ─► config ─► wiring ─► preflight ─► survey ─► job ─► summary ─► exit
+//!                                                     ├─► progress (stderr)
+//!                                                     └─► events (file)
 //! ```
 
 mod args;
@@ -26,6 +26,7 @@ mod reason;
 mod selection;
 mod stored;
 mod summary;
+mod survey;
 mod wiring;
 
 use std::process::ExitCode;

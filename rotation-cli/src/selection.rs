@@ -6,10 +6,11 @@ use rotation_core::{AccountKey, BackendError, Decision, Planned, ReviewedPlan, T
 use crate::reason::Reasons;
 
 /// What the command line lets a run take.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Selection<'a> {
     reviewed: Option<&'a ReviewedPlan>,
-    left: Option<u64>,
+    room: Option<u64>,
+    left_out: Reasons,
 }
 
 impl<'a> Selection<'a> {
@@ -17,17 +18,13 @@ impl<'a> Selection<'a> {
     pub(crate) fn new(reviewed: Option<&'a ReviewedPlan>, max: Option<u64>) -> Self {
         Self {
             reviewed,
-            left: max,
+            room: max,
+            left_out: Reasons::default(),
         }
     }
 
-    /// Whether `planned` stays in the plan. One that is left out is counted in `reasons`.
-    pub(crate) fn takes(
-        &mut self,
-        tenant: &TenantId,
-        planned: &Planned,
-        reasons: &mut Reasons,
-    ) -> bool {
+    /// Whether `planned` stays in the plan.
+    pub(crate) fn takes(&mut self, tenant: &TenantId, planned: &Planned) -> bool {
         if !matches!(planned.decision, Decision::Rotate { .. }) {
             return true;
         }
@@ -36,15 +33,16 @@ impl<'a> Selection<'a> {
             account: planned.account.id.clone(),
         };
         if self.reviewed.is_some_and(|plan| !plan.rotates(&key)) {
-            reasons.add_skip("due, but not in the reviewed plan");
+            self.left_out.add_skip("due, but not in the reviewed plan");
             return false;
         }
-        match &mut self.left {
+        match &mut self.room {
             Some(0) => {
-                reasons.add_skip("due, but beyond --max: left for the next run");
+                self.left_out
+                    .add_skip("due, but beyond --max: left for the next run");
                 return false;
             }
-            Some(left) => *left -= 1,
+            Some(room) => *room -= 1,
             None => {}
         }
         true
@@ -55,17 +53,18 @@ impl<'a> Selection<'a> {
         &'s mut self,
         tenant: TenantId,
         plan: impl Stream<Item = Result<Planned, BackendError>> + Send + 's,
-        reasons: &'s std::sync::Mutex<Reasons>,
     ) -> impl Stream<Item = Result<Planned, BackendError>> + Send + 's {
         plan.filter(move |planned| {
-            let takes = planned.as_ref().map_or(true, |planned| {
-                let mut reasons = reasons
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                self.takes(&tenant, planned, &mut reasons)
-            });
+            let takes = planned
+                .as_ref()
+                .map_or(true, |planned| self.takes(&tenant, planned));
             std::future::ready(takes)
         })
+    }
+
+    /// What was left out since the last call, and why.
+    pub(crate) fn take_left_out(&mut self) -> Reasons {
+        std::mem::take(&mut self.left_out)
     }
 }
 
@@ -88,10 +87,11 @@ mod tests {
 
     #[test]
     fn takes_no_more_than_the_maximum_and_says_how_many_are_left() {
-        let (mut selection, mut reasons) = (Selection::new(None, Some(2)), Reasons::default());
+        let mut selection = Selection::new(None, Some(2));
         let tenant = TenantId::new("t");
-        let taken = ["1", "2", "3", "4"].map(|id| selection.takes(&tenant, &due(id), &mut reasons));
+        let taken = ["1", "2", "3", "4"].map(|id| selection.takes(&tenant, &due(id)));
         assert_eq!(taken, [true, true, false, false]);
-        assert_eq!(reasons.skip(), 2);
+        assert_eq!(selection.take_left_out().skip(), 2);
+        assert_eq!(selection.take_left_out().skip(), 0);
     }
 }

@@ -21,9 +21,13 @@ pub(super) async fn run(common: &Common, args: Apply) -> Result<Exit, Failure> {
         events: args.events.as_deref().map(EventFile::create).transpose()?,
     };
     let summary = job.run(&config, common).await?;
-    match common.format {
-        Format::Json => output::json(&summary)?,
-        Format::Table => summary.print()?,
+    let printed = match common.format {
+        Format::Json => output::json(&summary),
+        Format::Table => summary.print(),
+    };
+    // what was done matters more than that it could not be told
+    if let Err(failure) = printed {
+        output::note(&format!("{:?}", failure.report));
     }
     Ok(summary.exit())
 }

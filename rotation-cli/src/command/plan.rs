@@ -30,8 +30,7 @@ pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
         let ready = preflight::check(&config, tenants, Purpose::Plan, common).await?;
         plan(&config, common, &ready, args.out.as_deref()).await
     };
-    interrupt.during(planning).await?;
-    Ok(Exit::Done)
+    interrupt.during(planning).await
 }
 
 async fn plan(
@@ -39,7 +38,7 @@ async fn plan(
     common: &Common,
     ready: &Ready,
     path: Option<&Path>,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let header = PlanHeader::new(
         clock::now(),
         config.policy.fingerprint(),
@@ -72,10 +71,16 @@ async fn plan(
     sink.document
         .finish()
         .map_err(|error| unwritable(path, &error))?;
-    for name in sink.named.missing() {
+    sink.page.print(common.format, path)?;
+    let missing = sink.named.missing();
+    for name in &missing {
         output::note(&format!("no account {name} in any of these tenants"));
     }
-    sink.page.print(common.format, path)
+    Ok(if missing.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Incomplete
+    })
 }
 
 /// Where decisions go as they come.

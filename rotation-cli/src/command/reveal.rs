@@ -33,8 +33,12 @@ pub(super) async fn run(common: &Common, args: &Reveal) -> Result<Exit, Failure>
         .map_err(|error| stored::failure(&error))?
     {
         let wanted = args.all || version.state != VersionState::Previous;
-        if wanted && filter.takes(&version) {
-            sheet.add(&version, &password).map_err(unwritable)?;
+        if !wanted || !filter.takes(&version) {
+            continue;
+        }
+        if let Err(error) = sheet.add(&version, &password) {
+            allow_broken_pipe(error).map_err(unwritable)?;
+            return Ok(Exit::Done);
         }
     }
     sheet.end().or_else(allow_broken_pipe).map_err(unwritable)?;

@@ -1,0 +1,195 @@
+//! What an `apply` did: for programs one object, for people a page.
+
+mod page;
+
+use backend_graph::Traffic;
+use rotation_core::{AccountProblem, Problem, Report, RunId, StopReason, TenantId};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::reason::Reasons;
+
+/// What was done in all tenants.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    #[serde(flatten)]
+    totals: Totals,
+    /// Accounts that the command line names and nobody has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    interrupted: bool,
+    tenants: Vec<TenantSummary>,
+}
+
+/// What was done in one tenant.
+#[derive(Debug, Serialize)]
+pub(crate) struct TenantSummary {
+    tenant: TenantId,
+    name: String,
+    #[serde(flatten)]
+    totals: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<StopReason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    events_lost: bool,
+    #[serde(serialize_with = "as_counts")]
+    reasons: Reasons,
+    problems: Vec<AccountProblem>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct Totals {
+    /// With several tenants that of the first: each has its own.
+    run_id: Option<RunId>,
+    rotated: u64,
+    skipped: u64,
+    denied: u64,
+    failed: u64,
+    unsettled: u64,
+    seconds: f64,
+    /// HTTP requests: reads as well as passwords.
+    requests: u64,
+    throttled: u64,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.run_id = self.run_id.or(other.run_id);
+        self.rotated += other.rotated;
+        self.skipped += other.skipped;
+        self.denied += other.denied;
+        self.failed += other.failed;
+        self.unsettled += other.unsettled;
+        self.seconds += other.seconds;
+        self.requests += other.requests;
+        self.throttled += other.throttled;
+    }
+}
+
+impl TenantSummary {
+    /// Nothing was done yet.
+    pub(crate) fn new(tenant: TenantId, name: &str) -> Self {
+        Self {
+            tenant,
+            name: name.to_owned(),
+            totals: Totals::default(),
+            stopped: None,
+            events_lost: false,
+            reasons: Reasons::default(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// What the run did.
+    pub(crate) fn with_report(mut self, report: Report) -> Self {
+        self.totals.run_id = Some(report.run_id);
+        self.totals.rotated = report.rotated;
+        self.totals.failed = report.failed;
+        self.totals.unsettled = report.unsettled;
+        self.totals.seconds = report.seconds;
+        self.stopped = report.stopped;
+        self.problems = report.problems;
+        self
+    }
+
+    /// What kept the run from beginning.
+    pub(crate) fn with_obstacle(self, problem: Problem) -> Self {
+        Self {
+            stopped: Some(StopReason::Unreadable { problem }),
+            ..self
+        }
+    }
+
+    /// More accounts that were decided upon.
+    pub(crate) fn with_reasons(mut self, reasons: &Reasons) -> Self {
+        self.totals.skipped += reasons.skip();
+        self.totals.denied += reasons.deny();
+        self.reasons.merge(reasons);
+        self
+    }
+
+    /// What was asked of the directory.
+    pub(crate) fn with_traffic(mut self, traffic: Traffic) -> Self {
+        self.totals.requests = traffic.requests;
+        self.totals.throttled = traffic.throttled;
+        self
+    }
+
+    /// Whether events could not be written.
+    pub(crate) fn with_events_lost(self, events_lost: bool) -> Self {
+        Self {
+            events_lost,
+            ..self
+        }
+    }
+}
+
+impl Summary {
+    /// Nothing was done yet; nobody has the accounts `missing`, which the command line names.
+    pub(crate) fn new(missing: Vec<String>) -> Self {
+        Self {
+            missing,
+            ..Self::default()
+        }
+    }
+
+    /// Whether somebody asked to stop.
+    pub(crate) fn with_interrupted(self, interrupted: bool) -> Self {
+        Self {
+            interrupted,
+            ..self
+        }
+    }
+
+    pub(crate) fn add(&mut self, tenant: TenantSummary) {
+        self.totals.add(&tenant.totals);
+        self.tenants.push(tenant);
+    }
+
+    pub(crate) fn rotated(&self) -> u64 {
+        self.totals.rotated
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.totals.seconds
+    }
+
+    /// Whether events could not be written, so that nothing more must happen.
+    pub(crate) fn events_lost(&self) -> bool {
+        self.tenants.iter().any(|tenant| tenant.events_lost)
+    }
+
+    /// How the program ends after this.
+    pub(crate) fn exit(&self) -> Exit {
+        let denied = self.totals.denied > 0 || !self.missing.is_empty();
+        match self.exit_but_for_denials() {
+            Exit::Done if denied => Exit::Incomplete,
+            exit => exit,
+        }
+    }
+
+    /// The same where denied accounts are no surprise.
+    pub(crate) fn exit_but_for_denials(&self) -> Exit {
+        let tripped = |tenant: &TenantSummary| {
+            matches!(
+                tenant.stopped,
+                Some(StopReason::Canary { .. } | StopReason::Failures { .. })
+            )
+        };
+        let cut_short = |tenant: &TenantSummary| tenant.stopped.is_some() || tenant.events_lost;
+        let failures = self.totals.failed + self.totals.unsettled;
+        if self.interrupted {
+            Exit::Interrupted
+        } else if self.tenants.iter().any(tripped) {
+            Exit::Stopped
+        } else if failures > 0 || self.tenants.iter().any(cut_short) {
+            Exit::Incomplete
+        } else {
+            Exit::Done
+        }
+    }
+}
+
+fn as_counts<S: serde::Serializer>(reasons: &Reasons, serializer: S) -> Result<S::Ok, S::Error> {
+    reasons.counts().serialize(serializer)
+}

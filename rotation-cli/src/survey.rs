@@ -1,0 +1,89 @@
+//! A look at every account of every tenant before the first password is sent.
+//!
+//! So a directory that cannot be read to its end costs nothing, and progress knows how far it has to go. The price is
+//! that accounts are listed twice.
+
+use futures::TryStreamExt;
+use rotation_core::{Decision, Engine, ReviewedPlan};
+
+use crate::args::Common;
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::named::Named;
+use crate::output;
+use crate::preflight::{Ready, ReadyTenant};
+use crate::selection::Selection;
+use crate::wiring;
+
+/// A tenant whose accounts were all looked at.
+#[derive(Debug)]
+pub(crate) struct Surveyed {
+    pub(crate) ready: ReadyTenant,
+    pub(crate) engine: Engine,
+    /// How many accounts are to be rotated.
+    pub(crate) rotate: u64,
+}
+
+/// Looks at every account, and sets nothing.
+///
+/// # Errors
+/// If an account cannot be read.
+pub(crate) async fn survey(
+    config: &Config,
+    common: &Common,
+    ready: Ready,
+    mut selection: Selection<'_>,
+    named: &mut Named,
+) -> Result<Vec<Surveyed>, Failure> {
+    let mut surveyed = Vec::new();
+    for tenant in ready.tenants {
+        let engine = tenant.tenant.engine(config, &ready.store)?;
+        let rotate = count(&engine, &tenant, common, &mut selection, named).await?;
+        surveyed.push(Surveyed {
+            ready: tenant,
+            engine,
+            rotate,
+        });
+    }
+    Ok(surveyed)
+}
+
+/// Says how many accounts of a reviewed plan keep their password because they no longer match it.
+pub(crate) fn tell_what_no_longer_matches(reviewed: &ReviewedPlan, surveyed: &[Surveyed]) {
+    let rotate: u64 = surveyed.iter().map(|tenant| tenant.rotate).sum();
+    let planned = reviewed.rotations() as u64;
+    let gone = planned.saturating_sub(rotate);
+    if gone > 0 {
+        output::note(&format!(
+            "{gone} of the {planned} accounts that the plan rotates no longer match it and keep their password"
+        ));
+    }
+}
+
+async fn count(
+    engine: &Engine,
+    tenant: &ReadyTenant,
+    common: &Common,
+    selection: &mut Selection<'_>,
+    named: &mut Named,
+) -> Result<u64, Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let name = &tenant.tenant.name;
+        Failure::preflight(miette::miette!(
+            "the accounts of {name} cannot be read, so nothing was sent: {error}"
+        ))
+    };
+    let (caller, query) = (tenant.caller.clone(), wiring::query(common));
+    let mut plan = engine
+        .plan_as(caller, query)
+        .await
+        .map_err(|error| unreadable(&error))?;
+    let mut rotate = 0;
+    while let Some(planned) = plan.try_next().await.map_err(|error| unreadable(&error))? {
+        named.see(&planned.account);
+        let due = matches!(planned.decision, Decision::Rotate { .. });
+        let takes = selection.takes(&tenant.caller.tenant, &planned);
+        rotate += u64::from(due && takes);
+    }
+    Ok(rotate)
+}
