@@ -53,7 +53,7 @@ const ROWS: &[Row] = &[
             world.edit(
                 &format!("env = \"{SECRET_VARIABLE}\""),
                 "file = \"missing.txt\"",
-            )
+            );
         },
         args: APPLY,
         code: 2,
@@ -118,7 +118,7 @@ const ROWS: &[Row] = &[
             world.edit(
                 "id = \"contoso.onmicrosoft.com\"",
                 "id = \"fabrikam.onmicrosoft.com\"",
-            )
+            );
         },
         args: APPLY,
         code: 4,

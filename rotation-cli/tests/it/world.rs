@@ -43,9 +43,12 @@ pub(crate) struct Revealed {
 impl World {
     /// A demo tenant with so many accounts.
     pub(crate) fn new(accounts: usize) -> Self {
-        let server =
-            Server::start_blocking(entra_sim::Config::default().tenant(Tenant::demo(accounts)))
-                .unwrap();
+        let config = entra_sim::Config::default().tenant(Tenant::demo(accounts));
+        Self::of(Server::start_blocking(config).unwrap())
+    }
+
+    /// The first tenant of `server`.
+    pub(crate) fn of(server: Server) -> Self {
         let world = Self {
             tenant: server.tenant(),
             server,

@@ -1,0 +1,116 @@
+//! How a run can end, and what the exit code and the page make of it.
+
+use entra_sim::{Config, Effect, Fault, Role, Server, Tenant};
+
+use crate::world::World;
+
+fn refusal() -> Effect {
+    Effect::status(403)
+}
+
+#[test]
+fn a_refused_canary_stops_the_run_with_5() {
+    let world = World::new(120);
+    world.server.add_fault(Fault::on_patch(refusal()));
+    let output = world.run(&["apply"]);
+    assert_eq!(output.code, Some(5), "{output:?}");
+    assert!(
+        output
+            .stdout
+            .contains("one of the first 5 accounts was not rotated"),
+        "{output:?}"
+    );
+    assert!(output.stdout.contains("→ "), "a fix: {output:?}");
+    assert!(output.stdout.contains("request-id"), "{output:?}");
+    assert_eq!(world.sets(), 0);
+    assert!(
+        world.reveal(&[]).is_empty(),
+        "a refused password is dropped"
+    );
+}
+
+#[test]
+fn a_refused_account_ends_with_3_and_leaves_the_others_rotated() {
+    let world = World::new(120);
+    world
+        .server
+        .add_fault(Fault::on_patch(refusal()).skip(20).once());
+    let summary = world.json(&["apply", "--format", "json"]);
+    assert_eq!(summary["failed"], 1, "{summary}");
+    assert!(summary["rotated"].as_u64() > Some(40), "{summary}");
+    let problem = &summary["tenants"][0]["problems"][0];
+    assert!(problem["request_id"].is_string(), "{summary}");
+    world.assert_no_password_is_lost();
+}
+
+#[test]
+fn lost_answers_are_settled_in_the_run() {
+    let world = World::new(120);
+    world.server.add_fault(
+        Fault::on_patch(Effect::disconnect_after())
+            .skip(10)
+            .times(5),
+    );
+    let summary = world.json(&["apply", "--format", "json"]);
+    assert_eq!(summary["failed"], 0, "{summary}");
+    assert_eq!(summary["unsettled"], 0, "{summary}");
+    world.assert_no_password_is_lost();
+}
+
+#[test]
+fn a_caller_without_its_role_is_told_before_anything_is_sent() {
+    let world = World::new(120);
+    let caller = world.tenant.service_principal_id();
+    world.tenant.revoke_role(caller, Role::USER_ADMINISTRATOR);
+    let output = world.run(&["apply"]);
+    assert_eq!(output.code, Some(4), "{output:?}");
+    for part in [
+        "✗ the caller holds no role that sets passwords",
+        "→ assign the app's service principal",
+    ] {
+        assert!(output.stderr.contains(part), "{part}: {output:?}");
+    }
+    // planning needs no role: it says of every due account that it is denied
+    let plan = world.run(&["plan"]);
+    assert_eq!(plan.code, Some(0), "{plan:?}");
+    assert_eq!(world.sets(), 0);
+}
+
+#[test]
+fn several_tenants_are_summed_and_kept_apart() {
+    let config = Config::default()
+        .tenant(Tenant::demo(80))
+        .tenant(Tenant::demo_at("fabrikam.onmicrosoft.com", 90));
+    let world = World::of(Server::start_blocking(config).unwrap());
+    let second = world.server.tenants().remove(1);
+    world.write("second.txt", second.client_secret());
+    let url = world.server.base_url();
+    let text = world.read("rotation.toml");
+    world.write(
+        "rotation.toml",
+        &format!(
+            "{text}[[tenant]]\nid = \"{}\"\nclient_id = \"{}\"\n\
+             credential = {{ kind = \"client-secret\", file = \"second.txt\" }}\n\
+             cloud = {{ authority = \"{url}\", graph = \"{url}\" }}\n",
+            second.domain(),
+            second.client_id()
+        ),
+    );
+    let one = world.json(&[
+        "apply",
+        "--max",
+        "2",
+        "--tenant",
+        second.domain(),
+        "--format",
+        "json",
+    ]);
+    assert_eq!(one["tenants"].as_array().unwrap().len(), 1, "{one}");
+    assert_eq!(one["tenants"][0]["name"], second.domain());
+    let both = world.json(&["apply", "--format", "json"]);
+    let of = |index: usize| both["tenants"][index]["rotated"].as_u64().unwrap();
+    assert_eq!(both["rotated"].as_u64(), Some(of(0) + of(1)), "{both}");
+    assert!(of(0) > 0 && of(1) > 0, "{both}");
+    let status = world.json(&["status", "--format", "json"]);
+    assert_eq!(status["tenants"].as_object().unwrap().len(), 2, "{status}");
+}
