@@ -84,7 +84,8 @@ pub enum SkipReason {
     },
     /// Its password does not live in this directory.
     Kind {
-        /// Where it lives.
+        /// Where it lives. Beside it in a plan stands the account's own `kind`.
+        #[serde(rename = "lives_at")]
         kind: AccountKind,
     },
     /// Its password was never changed since it was created, and the policy leaves such accounts alone.

@@ -4,8 +4,9 @@ use std::io::BufReader;
 
 use proptest::prelude::*;
 use rotation_core::{
-    Account, AccountId, AccountKey, Decision, Due, PlanEntry, PlanError, PlanHeader, PlanTenant,
-    PlanWriter, Planned, Policy, ReviewedPlan, RoleId, SkipReason, TenantId,
+    Account, AccountId, AccountKey, AccountKind, AssignmentState, Decision, Denial, Due, PlanEntry,
+    PlanError, PlanHeader, PlanTenant, PlanWriter, Planned, Policy, ReviewedPlan, RoleId,
+    SkipReason, TenantId,
 };
 
 fn tenants() -> Vec<PlanTenant> {
@@ -69,6 +70,81 @@ fn a_plan_is_one_json_document_that_reads_back() {
         for number in 0..accounts {
             assert_eq!(plan.rotates(&key(number)), number % 2 == 0);
         }
+    }
+}
+
+/// One of each.
+fn every_decision() -> Vec<Decision> {
+    let at = "2026-11-21T00:00:00Z".parse().unwrap();
+    let role = RoleId::GLOBAL_ADMINISTRATOR;
+    let denials = [
+        Denial::ManagementRestricted,
+        Denial::NoRole { eligible: None },
+        Denial::NoRole {
+            eligible: Some(role),
+        },
+        Denial::OutOfScope,
+        Denial::RoleAssignableGroup,
+        Denial::RolesUnknown,
+        Denial::TargetRole {
+            role,
+            state: AssignmentState::Eligible,
+        },
+    ];
+    let skips = [
+        SkipReason::BeyondMaximum { max: 1 },
+        SkipReason::BreakGlass,
+        SkipReason::Disabled,
+        SkipReason::Excluded {
+            by: "role:Global Reader".to_owned(),
+        },
+        SkipReason::Kind {
+            kind: AccountKind::Guest,
+        },
+        SkipReason::NeverChanged,
+        SkipReason::NotDue { due_at: at },
+        SkipReason::NotIncluded,
+        SkipReason::NotReviewed,
+        SkipReason::OwnAccount,
+        SkipReason::SyncService,
+        SkipReason::UnknownAge,
+    ];
+    let dues = [
+        Due::NeverChanged,
+        Due::TooOld { changed: at },
+        Due::UnknownAge,
+        Due::Unsettled,
+    ];
+    let denials = denials.map(|because| Decision::Deny { because });
+    let skips = skips.map(|why| Decision::Skip { why });
+    let dues = dues.map(|due| Decision::Rotate { due, by: role });
+    denials.into_iter().chain(skips).chain(dues).collect()
+}
+
+#[test]
+fn every_decision_reads_back_as_it_was_written() {
+    let header = PlanHeader::new(
+        "2026-11-21T00:00:00Z".parse().unwrap(),
+        String::new(),
+        tenants(),
+    );
+    for decision in every_decision() {
+        let account = Account::new(AccountId::new("1"), "ada@contoso.com");
+        let entry = PlanEntry::new(
+            TenantId::new("contoso"),
+            &Planned::new(account, decision.clone()),
+        );
+        let json = serde_json::to_string(&entry).unwrap();
+        let read: PlanEntry =
+            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        assert_eq!(read.decision, decision, "{json}");
+        let mut writer = PlanWriter::new(Vec::new(), &header).unwrap();
+        writer.entry(&entry).unwrap();
+        let plan = ReviewedPlan::read(writer.finish().unwrap().as_slice()).unwrap();
+        assert_eq!(
+            plan.rotations(),
+            usize::from(matches!(decision, Decision::Rotate { .. }))
+        );
     }
 }
 
