@@ -60,7 +60,7 @@ async fn rotate_what_is_due(engine: &Engine) -> Result<Report, Box<dyn std::erro
         match event.kind {
             EventKind::Finished { upn, result, .. } => tracing::debug!(upn, ?result, "finished"),
             EventKind::Stopped(reason) => tracing::warn!(?reason, "the run stops early"),
-            EventKind::RunFinished(report) => return Ok(report),
+            EventKind::RunFinished { report } => return Ok(report),
             _ => {}
         }
     }

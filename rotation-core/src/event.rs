@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -70,7 +68,10 @@ pub enum EventKind {
         seconds: f64,
     },
     /// The run is over.
-    RunFinished(Report),
+    RunFinished {
+        /// What it did.
+        report: Report,
+    },
     /// A version is durable as pending.
     Staged {
         /// Whose password.
@@ -147,9 +148,9 @@ pub enum StopReason {
 pub struct OutcomeSummary {
     /// `applied`, `not-sent`, `refused`, `throttled` or `unknown`.
     pub outcome: &'static str,
-    /// How long the directory asked to wait.
+    /// How many seconds the directory asked to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<Duration>,
+    pub retry_after: Option<f64>,
     /// What it said.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -169,10 +170,11 @@ impl From<&Outcome> for OutcomeSummary {
         };
         Self {
             outcome: name,
-            retry_after: if let Outcome::Throttled { retry_after, .. } = outcome {
-                *retry_after
-            } else {
-                None
+            retry_after: match outcome {
+                Outcome::Throttled { retry_after, .. } => {
+                    retry_after.map(|wait| wait.as_secs_f64())
+                }
+                _ => None,
             },
             problem: problem.cloned(),
             applied_request_id: if let Outcome::Applied { request_id } = outcome {

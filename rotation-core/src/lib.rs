@@ -25,7 +25,7 @@
 //! let engine = Engine::new(Arc::new(backend), Arc::new(store), policy)?;
 //! let mut run = engine.run(engine.plan(AccountQuery::All).await?);
 //! while let Some(event) = run.next().await {
-//!     if let EventKind::RunFinished(report) = event.kind {
+//!     if let EventKind::RunFinished { report } = event.kind {
 //!         assert_eq!(report.rotated, 100);
 //!     }
 //! }

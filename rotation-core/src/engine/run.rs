@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
     pub async fn finish(mut self) -> Report {
         let mut report = Report::new(self.id);
         while let Some(event) = self.next().await {
-            if let EventKind::RunFinished(finished) = event.kind {
+            if let EventKind::RunFinished { report: finished } = event.kind {
                 report = finished;
             }
         }
@@ -222,7 +222,7 @@ async fn work(engine: &Engine, run: RunId, plan: Plan<'_>, events: Events, stop:
     report.seconds = started.elapsed().as_secs_f64();
     report.requests = shared.tally.requests.load(Ordering::Relaxed);
     report.throttled = shared.tally.throttled.load(Ordering::Relaxed);
-    shared.events.emit(EventKind::RunFinished(report)).await;
+    shared.events.emit(EventKind::RunFinished { report }).await;
 }
 
 /// Takes accounts from the plan while there is room, and records how they end.

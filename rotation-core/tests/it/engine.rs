@@ -8,10 +8,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use rotation_core::testkit::{MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Clock, Decision, Due, Engine, EventKind,
-    NewVersion, Outcome, Plan, PlanEntry, PlanHeader, PlanWriter, Planned, Policy, Problem,
-    RefusalReason, ReviewedPlan, RoleId, SecretStore, Select, StopReason, StoreError, SystemClock,
-    TenantId, Verify, Version, VersionKey, VersionState,
+    Account, AccountId, AccountKind, AccountQuery, BackendError, Clock, Decision, Due, Engine,
+    EventKind, NewVersion, Outcome, Plan, PlanEntry, PlanHeader, PlanWriter, Planned, Policy,
+    Problem, RefusalReason, ReviewedPlan, RoleId, SecretStore, Select, StopReason, StoreError,
+    SystemClock, TenantId, Verify, Version, VersionKey, VersionState,
 };
 use tokio::time::Instant;
 
@@ -194,7 +194,7 @@ async fn a_stop_finishes_what_is_under_way_and_begins_nothing() {
     while let Some(event) = run.next().await {
         match event.kind {
             EventKind::Finished { .. } => finished += 1,
-            EventKind::RunFinished(last) => report = Some(last),
+            EventKind::RunFinished { report: last } => report = Some(last),
             _ => {}
         }
         if finished == 10 {
@@ -303,6 +303,36 @@ async fn events_tell_the_whole_story_of_an_account() {
             ..
         }
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_is_one_flat_object_without_a_key_twice() {
+    let mut world = World::new(300);
+    world.policy = Policy {
+        max_failures: "20".parse().unwrap(),
+        exclude: vec!["user-7@*".parse().unwrap()],
+        ..world.policy
+    };
+    let mut guest = Account::new(AccountId::new("guest"), "guest@memory.test");
+    guest.kind = AccountKind::Guest;
+    world.backend.add(guest);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::from_millis(1500)));
+    world
+        .backend
+        .inject(SetFault::answer_lost().skip(3).times(20));
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Other).skip(100).times(50));
+    let (report, events) = world.run_with_events().await;
+    assert!(report.stopped.is_some(), "{report:?}");
+    for event in events {
+        let text = serde_json::to_string(&event).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // a map keeps a key once, so a key that was there twice makes it shorter
+        assert_eq!(value.to_string().len(), text.len(), "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ pub(crate) fn account(number: usize) -> AccountId {
 }
 
 pub(crate) fn report_of(events: &[Event]) -> Report {
-    let Some(EventKind::RunFinished(report)) = events.last().map(|event| &event.kind) else {
+    let Some(EventKind::RunFinished { report }) = events.last().map(|event| &event.kind) else {
         panic!("the last event of a run is its report: {events:?}");
     };
     report.clone()
