@@ -8,6 +8,8 @@
 
 mod account_enabled;
 mod batch;
+#[cfg(feature = "cli")]
+mod binary;
 mod control;
 mod demo;
 mod faults;
