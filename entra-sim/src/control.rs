@@ -100,9 +100,9 @@ async fn users(
     Path(tenant): Path<String>,
     Query(window): Query<Window>,
 ) -> Result<Json<Value>, StatusCode> {
-    let users = find_tenant(&world, &tenant)?.users();
-    let page = users.iter().skip(window.skip).take(window.top);
-    Ok(Json(page.map(user_json).collect()))
+    let tenant = find_tenant(&world, &tenant)?;
+    let page = tenant.iter_users().skip(window.skip).take(window.top);
+    Ok(Json(page.map(|user| user_json(&user)).collect()))
 }
 
 async fn user(

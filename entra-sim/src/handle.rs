@@ -101,11 +101,15 @@ impl TenantHandle {
 
     /// Every user that is not deleted, in the order of listing.
     pub fn users(&self) -> Vec<UserView> {
+        self.iter_users().collect()
+    }
+
+    /// The same one by one, for tenants that are too large to be copied.
+    pub fn iter_users(&self) -> impl Iterator<Item = UserView> {
         let accounts = self.directory.accounts().iter();
         accounts
-            .filter(|account| !account.state().deleted)
+            .filter(|account| !account.is_deleted())
             .map(|account| self.view(account))
-            .collect()
     }
 
     /// One user, by object id or UPN.

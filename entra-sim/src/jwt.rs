@@ -1,11 +1,13 @@
 //! Access tokens: JWTs that only the server that issued them accepts.
 
+use std::io;
+
 use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 /// The signing key of one server, made at its start.
 #[derive(Debug)]
@@ -14,14 +16,10 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(crate) fn new() -> Self {
-        let mut seed = [0; 32];
-        let (first, second) = seed.split_at_mut(16);
-        first.copy_from_slice(Uuid::new_v4().as_bytes());
-        second.copy_from_slice(Uuid::new_v4().as_bytes());
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &seed),
-        }
+    pub(crate) fn new() -> io::Result<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        let key = key.map_err(|_| io::Error::other("the system has no randomness to give"))?;
+        Ok(Self { key })
     }
 
     /// A signed token with these claims.
@@ -61,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_token_is_accepted_by_its_own_server_only() {
-        let (here, there) = (Signer::new(), Signer::new());
+        let (here, there) = (Signer::new().unwrap(), Signer::new().unwrap());
         let token = here.sign(&json!({"oid": "x"}));
         assert_eq!(here.verify::<Value>(&token), Some(json!({"oid": "x"})));
         assert_eq!(there.verify::<Value>(&token), None);
@@ -69,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_changed_token_is_refused() {
-        let signer = Signer::new();
+        let signer = Signer::new().unwrap();
         let token = signer.sign(&json!({"roles": ["a"]}));
         let (head, tail) = token.split_once('.').unwrap();
         let forged = URL_SAFE_NO_PAD.encode(r#"{"roles":["b"]}"#);

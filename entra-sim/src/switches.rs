@@ -1,12 +1,9 @@
 //! What Microsoft does not document, as switches; the defaults are the stricter reading.
 
-use serde::{Deserialize, Serialize};
-
 /// What a password PATCH on a target that Entra cannot serve answers.
 ///
 /// That it is refused is documented or common sense, the status is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unserved {
     /// 204, and the password is set.
@@ -18,8 +15,7 @@ pub enum Unserved {
 }
 
 /// The undocumented behaviours of one tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Switches {
     /// An app-only caller needs a directory role besides its permission to set passwords.

@@ -68,7 +68,7 @@ impl World {
             base_url,
             started: clock.now(),
             clock,
-            signer: Signer::new(),
+            signer: Signer::new()?,
             control_token: Uuid::new_v4().simple().to_string(),
             faults: Faults::new(seed),
             records: Records::new(config.settings.kept_records),

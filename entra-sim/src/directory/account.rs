@@ -1,7 +1,6 @@
 //! One account: what never changes, and what a PATCH may change.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(seeded: &Seeded) -> Self {
+    pub(crate) fn new(seeded: &Seeded) -> Self {
         Self {
             enabled: seeded.enabled,
             must_change: seeded.must_change,
@@ -71,9 +70,8 @@ impl State {
     }
 }
 
-/// The parts of an account that never change.
-#[derive(Debug)]
-pub(crate) struct Profile {
+/// A user object.
+pub(crate) struct Account {
     pub(crate) id: Uuid,
     pub(crate) user_principal_name: Box<str>,
     pub(crate) display_name: Box<str>,
@@ -83,43 +81,26 @@ pub(crate) struct Profile {
     pub(crate) federated: bool,
     pub(crate) password_policies: Option<Box<str>>,
     pub(crate) created: Timestamp,
-}
-
-/// A user object.
-pub(crate) struct Account {
-    profile: Profile,
+    pub(crate) state: Mutex<State>,
     pub(crate) seeded: Seeded,
-    state: Mutex<State>,
 }
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
-            .field("profile", &self.profile)
+            .field("id", &self.id)
+            .field("user_principal_name", &self.user_principal_name)
             .finish_non_exhaustive()
     }
 }
 
-impl Deref for Account {
-    type Target = Profile;
-
-    fn deref(&self) -> &Profile {
-        &self.profile
-    }
-}
-
 impl Account {
-    pub(crate) fn new(profile: Profile, seeded: Seeded) -> Self {
-        let state = Mutex::new(State::new(&seeded));
-        Self {
-            profile,
-            seeded,
-            state,
-        }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.state().deleted
     }
 
     /// Whether `password` would sign in now.

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Access, Account, Assignment, ClientSecret, Directory, GroupRecord, Profile, Seeded,
-    ServicePrincipal, UnitRecord,
+    Access, Account, Assignment, ClientSecret, Directory, GroupRecord, Seeded, ServicePrincipal,
+    State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -132,7 +132,19 @@ fn account(user: &User, federated: bool, rng: &mut Rng, now: Timestamp) -> Accou
     // Drawn in any case, so that giving one id or password leaves the other accounts unchanged.
     let (id, password) = (rng.uuid(), rng.text(14));
     let password_changed = user.password_age.map(|age| earlier(now, age));
-    let profile = Profile {
+    let seeded = Seeded {
+        password: match &user.password {
+            InitialPassword::Given(given) => Some(given.as_str().into()),
+            // One of each class, whatever the letters turned out to be.
+            InitialPassword::Random if !federated => Some(format!("{password}.Q7z").into()),
+            InitialPassword::Random | InitialPassword::None => None,
+        },
+        password_changed,
+        enabled: user.enabled,
+        must_change: user.must_change,
+    };
+    let synced = user.origin == Origin::Synced;
+    Account {
         id: user.id.unwrap_or(id),
         user_principal_name: user.user_principal_name.as_str().into(),
         display_name: user.display_name.as_str().into(),
@@ -143,22 +155,13 @@ fn account(user: &User, federated: bool, rng: &mut Rng, now: Timestamp) -> Accou
         password_policies: user
             .password_policies
             .as_deref()
-            .or_else(|| (user.origin == Origin::Synced).then_some("DisablePasswordExpiration"))
+            // Written by each hash synchronisation.
+            .or_else(|| synced.then_some("DisablePasswordExpiration"))
             .map(Into::into),
         created: earlier(password_changed.unwrap_or(now), ACCOUNT_AGE_BEFORE_PASSWORD),
-    };
-    let seeded = Seeded {
-        password: match &user.password {
-            InitialPassword::Given(given) => Some(given.as_str().into()),
-            InitialPassword::None => None,
-            // One of each class, whatever the letters turned out to be.
-            InitialPassword::Random => Some(format!("{password}.Q7z").into()),
-        },
-        password_changed,
-        enabled: user.enabled,
-        must_change: user.must_change,
-    };
-    Account::new(profile, seeded)
+        state: Mutex::new(State::new(&seeded)),
+        seeded,
+    }
 }
 
 fn units(seeds: Vec<Unit>, people: &People, rng: &mut Rng) -> io::Result<Vec<UnitRecord>> {

@@ -6,7 +6,7 @@
 mod access;
 pub(crate) use access::{Access, Assignment, Grant, GroupRecord, Holdings, UnitRecord};
 mod account;
-pub(crate) use account::{Account, Profile, Seeded};
+pub(crate) use account::{Account, Seeded, State};
 mod build;
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
@@ -48,7 +48,7 @@ impl Directory {
     /// The account with this object id, unless deleted.
     pub(crate) fn account(&self, id: Uuid) -> Option<&Account> {
         let account = self.accounts.get(*self.by_id.get(&id)?)?;
-        (!account.state().deleted).then_some(account)
+        (!account.is_deleted()).then_some(account)
     }
 
     /// The account with this object id or UPN, unless deleted.
@@ -59,7 +59,7 @@ impl Directory {
         let account = self
             .accounts
             .get(*self.by_upn.get(key.to_lowercase().as_str())?)?;
-        (!account.state().deleted).then_some(account)
+        (!account.is_deleted()).then_some(account)
     }
 
     /// The app with this client id.

@@ -88,7 +88,7 @@ impl Faults {
             }
             if let Effect::Delay { min_ms, max_ms } = rule.fault.effect {
                 let spread = max_ms.saturating_sub(min_ms).saturating_add(1);
-                verdict.delay += Duration::from_millis(min_ms + rng.below(spread));
+                verdict.delay += Duration::from_millis(min_ms.saturating_add(rng.below(spread)));
             } else {
                 verdict.effect = Some(rule.fault.effect.clone());
                 break;

@@ -6,11 +6,13 @@ use uuid::Uuid;
 use super::permission::USERS;
 use super::user_json::{Selection, property};
 use super::{Call, GraphError};
+use crate::directory::Access;
 use crate::reply::Reply;
 
 impl Call<'_> {
-    /// Whatever has this id, in short.
-    pub(crate) fn directory_object(&self, id: Uuid) -> Value {
+    /// Whatever has this id, in short. The lock on `access` must not be taken twice: a writer
+    /// between the two would block both.
+    pub(crate) fn directory_object(&self, access: &Access, id: Uuid) -> Value {
         if let Some(account) = self.directory.account(id) {
             return json!({
                 "@odata.type": "#microsoft.graph.user",
@@ -32,7 +34,6 @@ impl Call<'_> {
                 "displayName": app.display_name,
             });
         }
-        let access = self.directory.access();
         let group = access.groups.iter().find(|group| group.id == id);
         group.map_or(Value::Null, |group| {
             json!({

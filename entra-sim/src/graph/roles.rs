@@ -6,7 +6,7 @@ use super::filter::Filter;
 use super::permission::{ROLE_ASSIGNMENT_SCHEDULES, ROLE_ELIGIBILITY};
 use super::{Call, GraphError};
 use crate::clock::graph_time;
-use crate::directory::Assignment;
+use crate::directory::{Access, Assignment};
 use crate::reply::Reply;
 use crate::role::Role;
 
@@ -42,7 +42,7 @@ pub(crate) fn assignments(call: &Call<'_>) -> Result<Reply, GraphError> {
     list(
         call,
         "unifiedRoleAssignment",
-        &call.directory.access().assignments,
+        |access| &access.assignments,
         |assignment| {
             let mut object = common(assignment);
             add(&mut object, "condition", Value::Null);
@@ -62,7 +62,7 @@ pub(crate) fn eligibilities(call: &Call<'_>) -> Result<Reply, GraphError> {
     list(
         call,
         "unifiedRoleEligibilityScheduleInstance",
-        &call.directory.access().eligibilities,
+        |access| &access.eligibilities,
         |assignment| {
             let mut object = common(assignment);
             add_schedule(call, &mut object);
@@ -82,7 +82,7 @@ pub(crate) fn assignment_schedules(call: &Call<'_>) -> Result<Reply, GraphError>
     list(
         call,
         "unifiedRoleAssignmentScheduleInstance",
-        &call.directory.access().assignments,
+        |access| &access.assignments,
         |assignment| {
             let mut object = common(assignment);
             add_schedule(call, &mut object);
@@ -101,12 +101,13 @@ pub(crate) fn assignment_schedules(call: &Call<'_>) -> Result<Reply, GraphError>
 fn list(
     call: &Call<'_>,
     type_name: &str,
-    assignments: &[Assignment],
+    of: impl Fn(&Access) -> &Vec<Assignment>,
     render: impl Fn(&Assignment) -> Value,
 ) -> Result<Reply, GraphError> {
     let filter = parsed_filter(call, ASSIGNMENT_FILTERS)?;
     let expand = expansion(call)?;
-    let items = assignments
+    let access = call.directory.access();
+    let items = of(&access)
         .iter()
         .map(|assignment| {
             let mut object = render(assignment);
@@ -115,7 +116,7 @@ fn list(
                     add(
                         &mut object,
                         "principal",
-                        call.directory_object(assignment.principal),
+                        call.directory_object(&access, assignment.principal),
                     );
                 }
                 Some(_) => add(

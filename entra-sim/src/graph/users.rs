@@ -128,7 +128,7 @@ fn filter(call: &Call<'_>) -> Result<Filter, GraphError> {
 }
 
 fn accepted(call: &Call<'_>, filter: &Filter, access: &Access, account: &Account) -> bool {
-    !account.state().deleted
+    !account.is_deleted()
         && filter.accepts(|name| property(account, access, name, call.world.clock.now()))
 }
 

@@ -163,8 +163,8 @@ fn with_awkward_sources(tenant: Tenant, domain: &str, federated: &str) -> Tenant
                 .named("Sync", "Two")
                 .synced(),
         )
-        .user(User::new(format!("federated.one@{federated}")).without_password())
-        .user(User::new(format!("federated.two@{federated}")).without_password())
+        .user(User::new(format!("federated.one@{federated}")))
+        .user(User::new(format!("federated.two@{federated}")))
         .user(User::new(format!("partner_fabrikam.com#EXT#@{domain}")).guest())
         .user(User::new(format!("auditor_adatum.com#EXT#@{domain}")).guest())
         .user(User::new(format!("left.company@{domain}")).disabled())

@@ -37,7 +37,8 @@ impl fmt::Debug for InitialPassword {
 /// A user to be created with the tenant, by default an enabled cloud account of a person with a
 /// random password that is 200 days old.
 ///
-/// A user of a federated domain is federated; everything else is said here.
+/// A user of a federated domain is federated, and has no password here unless given one;
+/// everything else is said here.
 #[derive(Clone, Debug)]
 pub struct User {
     pub(crate) id: Option<Uuid>,

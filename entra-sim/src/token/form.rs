@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
 use super::AadSts;
+use crate::endpoint::decode;
 
 /// A token request as sent.
 #[derive(Default)]
@@ -74,12 +75,7 @@ fn basic(header: &str) -> Option<(String, String)> {
     }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = pair.split_once(':')?;
-    let decode = |text: &str| {
-        form_urlencoded::parse(text.as_bytes())
-            .next()
-            .map(|(name, _)| name.into_owned())
-            .unwrap_or_default()
-    };
+    let decode = |text: &str| decode(&text.replace('+', " "));
     Some((decode(id), decode(secret)))
 }
 
@@ -89,10 +85,10 @@ mod tests {
 
     #[test]
     fn reads_a_basic_header_with_encoded_halves() {
-        let header = format!("Basic {}", STANDARD.encode("app:a%3Ab%2Bc"));
+        let header = format!("Basic {}", STANDARD.encode("app:a%3Ab%2Bc=d"));
         let form = TokenForm::parse(b"grant_type=client_credentials", Some(&header));
         assert_eq!(form.client_id.as_deref(), Some("app"));
-        assert_eq!(form.client_secret.as_deref(), Some("a:b+c"));
+        assert_eq!(form.client_secret.as_deref(), Some("a:b+c=d"));
     }
 
     #[test]
