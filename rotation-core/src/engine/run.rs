@@ -241,7 +241,7 @@ async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
         let stopping = tokio::select! {
             biased;
             Some((account, result)) = under_way.next() => {
-                finished(shared, &mut report, account, result).await.filter(|_| taking)
+                finished(shared, &mut report, account, result).await.filter(|_| taking || !under_way.is_empty())
             }
             () = shared.stop.requested_at_last(), if report.stopped.is_none() => Some(StopReason::Interrupted),
             next = plan.next(), if taking && room => match next {
@@ -261,7 +261,9 @@ async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
                 }
             },
         };
-        if let Some(reason) = stopping {
+        if let Some(reason) = stopping
+            && report.stopped.is_none()
+        {
             taking = false;
             shared.events.emit(EventKind::Stopped(reason.clone())).await;
             if matches!(
