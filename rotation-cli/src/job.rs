@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use rotation_core::{Event, EventKind, Plan, Problem, Report, ReviewedPlan, Run, StopHandle};
+use rotation_core::{Event, EventKind, Problem, Report, ReviewedPlan, Run, RunId, StopHandle};
 use secret_stores::SqliteStore;
 
 use crate::args::Common;
@@ -60,13 +60,22 @@ impl Job {
             tell_what_no_longer_matches(plan, &surveyed);
         }
 
-        let mut summary = Summary::new(named.missing());
+        let run = RunId::new();
+        let mut summary = Summary::new(run, named.missing());
         let mut selection = Selection::new(reviewed, max);
         for tenant in surveyed {
             if interrupt.is_requested() || summary.events_lost() {
                 break;
             }
-            let done = rotate(&tenant, common, &mut selection, &mut events, &mut interrupt).await;
+            let done = rotate(
+                run,
+                &tenant,
+                common,
+                &mut selection,
+                &mut events,
+                &mut interrupt,
+            )
+            .await;
             summary.add(done);
         }
         close(store).await;
@@ -87,6 +96,7 @@ fn check_reviewed(plan: &ReviewedPlan, config: &Config, ready: &Ready) -> Result
 
 /// Rotates what is due in one tenant.
 async fn rotate(
+    run: RunId,
     tenant: &Surveyed,
     common: &Common,
     selection: &mut Selection<'_>,
@@ -99,13 +109,13 @@ async fn rotate(
         rotate,
     } = tenant;
     let (name, id) = (&ready.tenant.name, ready.caller.tenant.clone());
-    let mut summary = TenantSummary::new(id.clone(), name);
+    let mut summary = TenantSummary::new(id, name);
     match engine
         .plan_as(ready.caller.clone(), wiring::query(common))
         .await
     {
         Ok(plan) => {
-            let run = engine.run(Plan::new(id.clone(), selection.narrow(id, plan)));
+            let run = engine.run_as(run, selection.narrow(plan));
             let mut follower = Follower {
                 stop: run.stop_handle(),
                 progress: Progress::start(name, *rotate, common),
@@ -115,13 +125,12 @@ async fn rotate(
                 events_lost: false,
             };
             follower.follow(run, interrupt).await;
+            selection.took(follower.reasons.rotate());
             summary = follower.sum_up(summary);
         }
         Err(error) => summary = summary.with_obstacle(Problem::new(error.to_string())),
     }
-    summary
-        .with_reasons(&selection.take_left_out())
-        .with_traffic(ready.tenant.backend.traffic())
+    summary.with_traffic(ready.tenant.backend.traffic())
 }
 
 /// Reads the events of one run, which is what drives it.
@@ -165,7 +174,7 @@ impl Follower<'_> {
             EventKind::Decided { decision, .. } => self.reasons.add(&decision),
             EventKind::Finished { result, .. } => self.progress.finished(&result),
             EventKind::Paused { seconds } => self.progress.paused(seconds),
-            EventKind::RunFinished(report) => self.report = Some(report),
+            EventKind::RunFinished { report } => self.report = Some(report),
             _ => {}
         }
     }
@@ -173,7 +182,7 @@ impl Follower<'_> {
     fn sum_up(self, summary: TenantSummary) -> TenantSummary {
         self.progress.end();
         let summary = summary
-            .with_reasons(&self.reasons)
+            .with_reasons(self.reasons)
             .with_events_lost(self.events_lost);
         match self.report {
             Some(report) => summary.with_report(report),

@@ -32,11 +32,6 @@ impl Reasons {
         *reasons.entry(heading(decision)).or_default() += 1;
     }
 
-    /// Counts an account that is left out for a reason of this program's own.
-    pub(crate) fn add_skip(&mut self, reason: &str) {
-        *self.skip.entry(reason.to_owned()).or_default() += 1;
-    }
-
     /// Adds those of another tenant.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (into, from) in [

@@ -38,7 +38,8 @@ pub(crate) async fn survey(
     let mut surveyed = Vec::new();
     for tenant in ready.tenants {
         let engine = tenant.tenant.engine(config, &ready.store)?;
-        let rotate = count(&engine, &tenant, common, &mut selection, named).await?;
+        let rotate = count(&engine, &tenant, common, &selection, named).await?;
+        selection.took(rotate);
         surveyed.push(Surveyed {
             ready: tenant,
             engine,
@@ -64,7 +65,7 @@ async fn count(
     engine: &Engine,
     tenant: &ReadyTenant,
     common: &Common,
-    selection: &mut Selection<'_>,
+    selection: &Selection<'_>,
     named: &mut Named,
 ) -> Result<u64, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -74,16 +75,12 @@ async fn count(
         ))
     };
     let (caller, query) = (tenant.caller.clone(), wiring::query(common));
-    let mut plan = engine
-        .plan_as(caller, query)
-        .await
-        .map_err(|error| unreadable(&error))?;
+    let plan = engine.plan_as(caller, query).await;
+    let mut plan = selection.narrow(plan.map_err(|error| unreadable(&error))?);
     let mut rotate = 0;
     while let Some(planned) = plan.try_next().await.map_err(|error| unreadable(&error))? {
         named.see(&planned.account);
-        let due = matches!(planned.decision, Decision::Rotate { .. });
-        let takes = selection.takes(&tenant.caller.tenant, &planned);
-        rotate += u64::from(due && takes);
+        rotate += u64::from(matches!(planned.decision, Decision::Rotate { .. }));
     }
     Ok(rotate)
 }

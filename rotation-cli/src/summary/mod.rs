@@ -10,8 +10,9 @@ use crate::exit::Exit;
 use crate::reason::Reasons;
 
 /// What was done in all tenants.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Summary {
+    run_id: RunId,
     #[serde(flatten)]
     totals: Totals,
     /// Accounts that the command line names and nobody has.
@@ -39,8 +40,6 @@ pub(crate) struct TenantSummary {
 
 #[derive(Clone, Debug, Default, Serialize)]
 struct Totals {
-    /// With several tenants that of the first: each has its own.
-    run_id: Option<RunId>,
     rotated: u64,
     skipped: u64,
     denied: u64,
@@ -54,7 +53,6 @@ struct Totals {
 
 impl Totals {
     fn add(&mut self, other: &Self) {
-        self.run_id = self.run_id.or(other.run_id);
         self.rotated += other.rotated;
         self.skipped += other.skipped;
         self.denied += other.denied;
@@ -82,7 +80,6 @@ impl TenantSummary {
 
     /// What the run did.
     pub(crate) fn with_report(mut self, report: Report) -> Self {
-        self.totals.run_id = Some(report.run_id);
         self.totals.rotated = report.rotated;
         self.totals.failed = report.failed;
         self.totals.unsettled = report.unsettled;
@@ -100,11 +97,11 @@ impl TenantSummary {
         }
     }
 
-    /// More accounts that were decided upon.
-    pub(crate) fn with_reasons(mut self, reasons: &Reasons) -> Self {
-        self.totals.skipped += reasons.skip();
-        self.totals.denied += reasons.deny();
-        self.reasons.merge(reasons);
+    /// What was decided, and why.
+    pub(crate) fn with_reasons(mut self, reasons: Reasons) -> Self {
+        self.totals.skipped = reasons.skip();
+        self.totals.denied = reasons.deny();
+        self.reasons = reasons;
         self
     }
 
@@ -126,10 +123,13 @@ impl TenantSummary {
 
 impl Summary {
     /// Nothing was done yet; nobody has the accounts `missing`, which the command line names.
-    pub(crate) fn new(missing: Vec<String>) -> Self {
+    pub(crate) fn new(run_id: RunId, missing: Vec<String>) -> Self {
         Self {
+            run_id,
+            totals: Totals::default(),
             missing,
-            ..Self::default()
+            interrupted: false,
+            tenants: Vec::new(),
         }
     }
 
