@@ -9,7 +9,7 @@ const DEFAULT_CONFIG: &str = "rotation.toml";
 
 /// Rotate the passwords of directory accounts, and lose none.
 #[derive(Debug, Parser)]
-#[command(name = "rotation", version, about, arg_required_else_help = true)]
+#[command(name = "rotation", version, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: Common,

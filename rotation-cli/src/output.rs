@@ -117,3 +117,25 @@ pub(crate) fn allow_broken_pipe(error: io::Error) -> io::Result<()> {
         Err(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_for_secrets_never_grows() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut out = SecretOutput {
+            out: file.reopen().unwrap(),
+            buffer: Zeroizing::new(Vec::with_capacity(SecretOutput::CAPACITY)),
+        };
+        let capacity = out.buffer.capacity();
+        let row = [b'x'; 1000];
+        for _ in 0..50 {
+            out.write_all(&row).unwrap();
+            assert_eq!(out.buffer.capacity(), capacity);
+        }
+        out.flush().unwrap();
+        assert_eq!(std::fs::read(file.path()).unwrap(), row.repeat(50));
+    }
+}

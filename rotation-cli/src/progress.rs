@@ -1,8 +1,9 @@
 //! How far a run is: a bar on a terminal, now and then a line elsewhere.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rotation_core::AccountResult;
 use tokio::time::Instant;
 
@@ -107,10 +108,15 @@ impl Progress {
 }
 
 fn bar(name: &str, total: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{prefix} [{bar:40}] {human_pos}/{human_len} {per_sec} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("=> ");
+    let style = ProgressStyle::with_template(
+        "{prefix} [{bar:40}] {human_pos} of {human_len}, {rate} {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // what cannot be drawn is drawn again soon
+        let _drawn = write!(out, "{:.0}/s", state.per_sec());
+    })
+    .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
         .with_style(style)
         .with_prefix(name.to_owned())

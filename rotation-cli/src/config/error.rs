@@ -49,8 +49,13 @@ impl ConfigError {
 
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = redact_message(error.message());
-        let help = suggestion(&message);
-        Self::new(path, text, error.span(), message).with_suggestion(help)
+        match (suggestion(&message), message.split_once(", expected ")) {
+            // one suggestion says more than the list of all names
+            (Some(meant), Some((wrong, _))) => {
+                Self::new(path, text, error.span(), wrong.to_owned()).with_suggestion(Some(meant))
+            }
+            _ => Self::new(path, text, error.span(), message),
+        }
     }
 
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
