@@ -5,12 +5,13 @@
 use std::collections::{HashMap, HashSet};
 
 use axum::http::{Method, StatusCode};
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Caller, GraphError, Ids, Query};
 use crate::endpoint::{Endpoint, Route};
+use crate::exchange::Exchange;
 use crate::fault::Outcome;
-use crate::front::Exchange;
 use crate::reply::{Content, Reply};
 use crate::world::World;
 
@@ -26,10 +27,8 @@ struct Item {
     depends_on: Vec<String>,
 }
 
-/// The answer to an envelope, or the broken connection if a fault of an item breaks it.
-///
-/// The item whose connection breaks is carried out (or not) as its fault says; the items before
-/// it were carried out, those after it were not: what a client calls unknown, all of them.
+/// The answer to an envelope, or the broken connection if a fault of an item breaks it; the
+/// other items are carried out all the same.
 pub(crate) async fn answer(
     world: &World,
     caller: &Caller,
@@ -37,31 +36,47 @@ pub(crate) async fn answer(
     body: &[u8],
 ) -> Result<Outcome, GraphError> {
     let items = parse(body)?;
-    let mut statuses: HashMap<String, StatusCode> = HashMap::new();
+    let parallel = items.iter().all(|item| item.depends_on.is_empty());
+    let outcomes = if parallel {
+        join_all(items.iter().map(|item| run(world, caller, ids, item))).await
+    } else {
+        one_by_one(world, caller, ids, &items).await
+    };
     let mut responses = Vec::with_capacity(items.len());
-    for item in &items {
-        let failed = |id: &String| !statuses.get(id).is_some_and(StatusCode::is_success);
-        let reply = if item.depends_on.iter().any(failed) {
-            GraphError::new(
-                StatusCode::FAILED_DEPENDENCY,
-                "FailedDependency",
-                "A request that this one depends on has failed.",
-            )
-            .reply(ids, world.clock.now())
-        } else {
-            match run(world, caller, ids, item).await {
-                Outcome::Answered(reply) => reply,
-                Outcome::Omitted => continue,
-                broken @ (Outcome::Disconnected | Outcome::Hanging) => return Ok(broken),
-            }
-        };
-        statuses.insert(item.id.to_lowercase(), reply.status);
-        responses.push(response(&item.id, reply));
+    for (item, outcome) in items.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Answered(reply) => responses.push(response(&item.id, reply)),
+            Outcome::Omitted => {}
+            broken @ (Outcome::Disconnected | Outcome::Hanging) => return Ok(broken),
+        }
     }
     // Any order is allowed, so the order of the requests would teach clients to rely on it.
     responses.reverse();
     let body = json!({"responses": responses});
     Ok(Outcome::Answered(Reply::json(StatusCode::OK, body)))
+}
+
+/// Carries the items out in their order, leaving out those that depend on a failed one.
+async fn one_by_one(world: &World, caller: &Caller, ids: &Ids, items: &[Item]) -> Vec<Outcome> {
+    let mut succeeded = HashSet::new();
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items {
+        let outcome = if item.depends_on.iter().all(|id| succeeded.contains(id)) {
+            run(world, caller, ids, item).await
+        } else {
+            let error = GraphError::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "FailedDependency",
+                "A request that this one depends on has failed.",
+            );
+            Outcome::Answered(error.reply(ids, world.clock.now()))
+        };
+        if matches!(&outcome, Outcome::Answered(reply) if reply.status.is_success()) {
+            succeeded.insert(item.id.to_lowercase());
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
 }
 
 async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome {

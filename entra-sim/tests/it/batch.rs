@@ -1,5 +1,7 @@
 //! `$batch`.
 
+use std::time::{Duration, Instant};
+
 use entra_sim::{App, Effect, Endpoint, Fault, Server, User};
 use serde_json::{Value, json};
 
@@ -146,6 +148,34 @@ async fn faults_strike_single_items() {
     let tenant = server.tenant();
     let sets = |name: &str| tenant.user(&at(name)).unwrap().password_sets;
     assert_eq!((sets("user0"), sets("user1"), sets("user2")), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn items_that_depend_on_none_run_side_by_side() {
+    let server = server(20).await;
+    let client = Client::first_app(&server).await;
+    let delay = Duration::from_millis(100);
+    server.add_fault(Fault::on_patch(Effect::delay(delay)));
+    let start = Instant::now();
+    assert_eq!(client.batch(&envelope((0..20).map(item))).await.0, 200);
+    assert!((delay..10 * delay).contains(&start.elapsed()));
+}
+
+#[tokio::test]
+async fn an_item_that_breaks_the_connection_leaves_the_others_carried_out() {
+    let server = server(3).await;
+    let client = Client::first_app(&server).await;
+    server.add_fault(
+        Fault::on_patch(Effect::disconnect_before())
+            .account(at("user1"))
+            .once(),
+    );
+    let envelope = envelope((0..3).map(item));
+    let request = client
+        .request(reqwest::Method::POST, "/$batch")
+        .json(&envelope);
+    assert!(request.send().await.is_err());
+    assert_eq!(server.totals().writes, 2);
 }
 
 #[tokio::test]
