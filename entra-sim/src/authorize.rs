@@ -27,7 +27,7 @@ pub(crate) struct Target<'a> {
     pub(crate) holdings: Option<&'a Holdings>,
 }
 
-/// Why not. Graph says the same for the first two: "insufficient privileges".
+/// Why not. To the caller Graph says the same for a missing permission and a missing role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
     Permission,

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 
-use crate::directory::{Account, Directory};
-use crate::endpoint::{Endpoint, Route};
-use crate::fault::{Outcome, Probe};
-use crate::graph::{self, Call, Caller, GraphError, Ids, Query};
-use crate::record::RequestRecord;
+use crate::endpoint::{Endpoint, Route, decode};
+use crate::exchange::Exchange;
+use crate::fault::Outcome;
+use crate::graph::{self, Call, Caller, Ids, Query};
 use crate::reply::Reply;
 use crate::token;
 use crate::wire::Plug;
@@ -19,25 +18,13 @@ use crate::world::World;
 /// Larger bodies are refused; a full batch has a tenth of it.
 const MAX_BODY: usize = 1 << 20;
 
-/// One request with its body.
-#[derive(Clone, Copy, Debug)]
+/// One request with its body. Without `Debug`, as that may hold a password.
+#[derive(Clone, Copy)]
 struct Received<'a> {
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
     body: &'a [u8],
-}
-
-/// One request or batch item, on its way through faults and records.
-#[derive(Debug)]
-pub(crate) struct Exchange<'a> {
-    pub(crate) world: &'a World,
-    pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
-    pub(crate) route: &'a Route,
-    pub(crate) caller: Option<&'a Caller>,
-    pub(crate) ids: &'a Ids,
-    pub(crate) in_batch: bool,
 }
 
 /// Serves a request.
@@ -50,7 +37,6 @@ pub(crate) async fn serve(
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return Reply::empty(StatusCode::PAYLOAD_TOO_LARGE).into_http();
     };
-    let body: Bytes = body;
     let received = Received {
         method: &parts.method,
         uri: &parts.uri,
@@ -141,7 +127,7 @@ fn discovery(world: &World, path: &str) -> Reply {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
         [tenant, "v2.0", ..] => token::openid_configuration(world, tenant),
-        [_, "userrealm", user] => token::user_realm(world, &crate::endpoint::decode(user)),
+        [_, "userrealm", user] => token::user_realm(world, &decode(user)),
         [_, "discovery", "instance"] => token::instance_discovery(world),
         _ => token::keys(),
     }
@@ -153,101 +139,5 @@ fn ids(world: &World, client_request: Option<&str>) -> Ids {
     Ids {
         client_request: client_request.unwrap_or(&request).to_owned(),
         request,
-    }
-}
-
-impl Exchange<'_> {
-    /// Lets faults strike, answers with Graph's ids, keeps a record.
-    pub(crate) async fn run(
-        &self,
-        act: impl Future<Output = Result<Reply, GraphError>> + Send,
-    ) -> Outcome {
-        self.run_batch(async { act.await.map(Outcome::Answered) })
-            .await
-    }
-
-    /// The same for an act that may break the connection on its own account.
-    async fn run_batch(
-        &self,
-        act: impl Future<Output = Result<Outcome, GraphError>> + Send,
-    ) -> Outcome {
-        self.through_faults(async {
-            match act.await {
-                Ok(Outcome::Answered(reply)) => Outcome::Answered(graph::with_ids(reply, self.ids)),
-                Ok(broken) => broken,
-                Err(error) => Outcome::Answered(self.refusal(&error)),
-            }
-        })
-        .await
-    }
-
-    async fn through_faults(&self, act: impl Future<Output = Outcome> + Send) -> Outcome {
-        let tenant = self.caller.map(|caller| &*caller.directory);
-        let account = self.account(tenant);
-        let verdict = self.world.faults.decide(Probe {
-            method: self.method.as_str(),
-            endpoint: self.route.endpoint,
-            tenant: tenant.or_else(|| self.token_tenant()),
-            account,
-        });
-        if !verdict.delay.is_zero() {
-            tokio::time::sleep(verdict.delay).await;
-        }
-        let faulted = verdict.effect.is_some();
-        let act = async {
-            let outcome = act.await;
-            if let (&Method::PATCH, Outcome::Answered(reply)) = (self.method, &outcome) {
-                self.world.records.count_write(reply.status);
-            }
-            outcome
-        };
-        let endpoint = self.route.endpoint;
-        let refuse = |error: &GraphError| self.refusal(error);
-        let outcome = match verdict.effect {
-            None => act.await,
-            Some(effect) if effect.takes_effect() => match act.await {
-                Outcome::Answered(reply) => effect.distort(endpoint, Some(reply), refuse),
-                broken => broken,
-            },
-            Some(effect) => effect.distort(endpoint, None, refuse),
-        };
-        self.record(&outcome, account, faulted);
-        outcome
-    }
-
-    fn refusal(&self, error: &GraphError) -> Reply {
-        let reply = error.reply(self.ids, self.world.clock.now());
-        graph::with_ids(reply, self.ids)
-    }
-
-    fn account<'d>(&self, tenant: Option<&'d Directory>) -> Option<&'d Account> {
-        (self.route.endpoint == Endpoint::User)
-            .then(|| tenant?.account_by_key(&self.route.key))
-            .flatten()
-    }
-
-    fn token_tenant(&self) -> Option<&Directory> {
-        (self.route.endpoint == Endpoint::Token)
-            .then(|| self.world.tenant(&self.route.key))
-            .flatten()
-            .map(|tenant| &**tenant)
-    }
-
-    fn record(&self, outcome: &Outcome, account: Option<&Account>, faulted: bool) {
-        let status = match outcome {
-            Outcome::Answered(reply) => Some(reply.status.as_u16()),
-            Outcome::Disconnected | Outcome::Hanging | Outcome::Omitted => None,
-        };
-        self.world.records.push(status, |sequence| RequestRecord {
-            sequence,
-            at: self.world.clock.now(),
-            method: self.method.to_string(),
-            path: self.path.to_owned(),
-            endpoint: self.route.endpoint,
-            account: account.map(|account| account.id),
-            status,
-            in_batch: self.in_batch,
-            faulted,
-        });
     }
 }

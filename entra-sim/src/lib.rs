@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! A request passes `front` (faults, records), then `token` or `graph`; a PATCH asks `authorize`
+//! A request comes in by `front`, passes an `exchange` (faults, records), then `token` or `graph`; a PATCH asks `authorize`
 //! (with the table in `matrix`), then `password_rules` (with the lists in `banned`), and changes
 //! one account in `directory`.
 
@@ -32,6 +32,7 @@ mod control;
 mod directory;
 mod endpoint;
 pub use endpoint::Endpoint;
+mod exchange;
 mod fault;
 pub use fault::{Effect, Fault};
 mod front;

@@ -55,6 +55,13 @@ impl Reply {
         self
     }
 
+    /// Adds a member to a JSON object; other bodies have no members.
+    pub(crate) fn insert(&mut self, name: &str, value: Value) {
+        if let Content::Json(Value::Object(members)) = &mut self.content {
+            members.insert(name.to_owned(), value);
+        }
+    }
+
     pub(crate) fn into_http(self) -> Response<Body> {
         let (media_type, body) = match self.content {
             Content::Empty => (None, Body::empty()),

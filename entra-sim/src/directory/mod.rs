@@ -4,10 +4,12 @@
 //! of its own, and who holds which role behind one lock per tenant that writers hardly ever take.
 
 mod access;
-pub(crate) use access::{Access, Assignment, Grant, GroupRecord, Holdings, UnitRecord};
+pub(crate) use access::{Access, Assignment, GroupRecord, UnitRecord};
 mod account;
 pub(crate) use account::{Account, Seeded, State};
 mod build;
+mod holdings;
+pub(crate) use holdings::{Grant, Holdings};
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -160,6 +161,7 @@ impl Effect {
         self,
         endpoint: Endpoint,
         right: Option<Reply>,
+        now: Timestamp,
         refuse: impl FnOnce(&GraphError) -> Reply,
     ) -> Outcome {
         let changed = |change: &dyn Fn(Reply) -> Reply| match right {
@@ -173,7 +175,7 @@ impl Effect {
                 code,
                 ..
             } => Outcome::Answered(match endpoint {
-                Endpoint::Token => token_error(status, retry_after),
+                Endpoint::Token => token_error(status, retry_after, now),
                 _ => refuse(&graph_error(status, retry_after, code)),
             }),
             Self::Delay { .. } => changed(&|reply| reply),
@@ -238,8 +240,8 @@ fn graph_error(status: u16, retry_after: Option<u64>, code: Option<String>) -> G
     }
 }
 
-fn token_error(status: u16, retry_after: Option<u64>) -> Reply {
-    let reply = AadSts::Transient(status_code(status)).reply(jiff::Timestamp::UNIX_EPOCH, None);
+fn token_error(status: u16, retry_after: Option<u64>, now: Timestamp) -> Reply {
+    let reply = AadSts::Transient(status_code(status)).reply(now, None);
     match retry_after {
         Some(seconds) => reply.header(header::RETRY_AFTER, &seconds.to_string()),
         None => reply,
@@ -292,7 +294,7 @@ mod tests {
     fn answered(effect: Effect, body: Value) -> Reply {
         let refuse = |error: &GraphError| Reply::empty(error.status);
         let right = Some(Reply::json(StatusCode::OK, body));
-        match effect.distort(Endpoint::Users, right, refuse) {
+        match effect.distort(Endpoint::Users, right, Timestamp::UNIX_EPOCH, refuse) {
             Outcome::Answered(reply) => reply,
             other => panic!("{other:?}"),
         }

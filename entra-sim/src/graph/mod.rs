@@ -31,8 +31,7 @@ use crate::world::World;
 /// The version that is served; `beta` is not.
 pub(crate) const VERSION: &str = "/v1.0";
 
-/// One request, or one item of a batch.
-#[derive(Debug)]
+/// One request, or one item of a batch. Without `Debug`, as its body may hold a password.
 pub(crate) struct Call<'a> {
     pub(crate) world: &'a World,
     pub(crate) caller: &'a Caller,

@@ -28,17 +28,17 @@ impl Call<'_> {
             .take(size)
             .map(|(_, item)| render(item))
             .collect();
-        let mut body = json!({
-            "@odata.context": format!("{}/$metadata#{context}", self.version_root()),
-        });
-        if let Some(members) = body.as_object_mut() {
-            if let Some((place, _)) = rest.next() {
-                let link = self.next_link(place);
-                members.insert("@odata.nextLink".to_owned(), link.into());
-            }
-            members.insert("value".to_owned(), Value::Array(value));
+        let mut reply = Reply::json(
+            StatusCode::OK,
+            json!({
+                "@odata.context": format!("{}/$metadata#{context}", self.version_root()),
+                "value": value,
+            }),
+        );
+        if let Some((place, _)) = rest.next() {
+            reply.insert("@odata.nextLink", self.next_link(place).into());
         }
-        Ok(Reply::json(StatusCode::OK, body))
+        Ok(reply)
     }
 
     /// One page of a list that is short enough to be gathered first.

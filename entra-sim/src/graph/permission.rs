@@ -1,5 +1,7 @@
 //! Which permission opens which endpoint for reading, least privileged first.
 
+use axum::http::StatusCode;
+
 use super::{Call, GraphError};
 use crate::role::Role;
 
@@ -122,7 +124,7 @@ impl Call<'_> {
             Ok(())
         } else {
             Err(GraphError::new(
-                axum::http::StatusCode::BAD_REQUEST,
+                StatusCode::BAD_REQUEST,
                 "AadPremiumLicenseRequired",
                 "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.",
             ))

@@ -1,5 +1,6 @@
 //! How a user looks in JSON.
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -116,7 +117,7 @@ impl Selection {
             if SINGLE_ONLY.contains(&name) {
                 if collection {
                     return Err(GraphError::new(
-                        axum::http::StatusCode::NOT_IMPLEMENTED,
+                        StatusCode::NOT_IMPLEMENTED,
                         "NotImplemented",
                         format!("The property '{name}' cannot be returned for a collection."),
                     ));

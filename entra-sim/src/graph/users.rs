@@ -53,11 +53,9 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Reply, GraphError> {
             render,
         ),
     }?;
-    if let (crate::reply::Content::Json(Value::Object(body)), true) =
-        (&mut reply.content, call.query.count && call.eventual)
-    {
+    if call.query.count && call.eventual {
         let total = count_matches(call, &filter, &access);
-        body.insert("@odata.count".to_owned(), total.into());
+        reply.insert("@odata.count", total.into());
     }
     Ok(reply)
 }
@@ -84,16 +82,15 @@ pub(crate) fn read(call: &Call<'_>) -> Result<Reply, GraphError> {
         .account_by_key(&call.route.key)
         .ok_or_else(|| GraphError::not_found(&call.route.key))?;
     let access = call.directory.access();
-    let mut user = selection.render(account, &access, call.world.clock.now());
+    let user = selection.render(account, &access, call.world.clock.now());
     let context = match call.query.select {
         Some(_) => format!("users({})/$entity", selection.names()),
         None => "users/$entity".to_owned(),
     };
-    if let Some(members) = user.as_object_mut() {
-        let context = format!("{}/$metadata#{context}", call.version_root());
-        members.insert("@odata.context".to_owned(), context.into());
-    }
-    Ok(Reply::json(StatusCode::OK, user))
+    let context = format!("{}/$metadata#{context}", call.version_root());
+    let mut reply = Reply::json(StatusCode::OK, user);
+    reply.insert("@odata.context", context.into());
+    Ok(reply)
 }
 
 /// Whether the caller sees only the basic profile; refused if not even that.
