@@ -1,5 +1,6 @@
 //! One `apply` from beginning to end: preflight, a look at every account, then one run per tenant.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -26,7 +27,8 @@ use crate::wiring;
 pub(crate) struct Job {
     pub(crate) reviewed: Option<ReviewedPlan>,
     pub(crate) max: Option<u64>,
-    pub(crate) events: Option<EventFile>,
+    /// Where to write events.
+    pub(crate) events: Option<PathBuf>,
 }
 
 impl Job {
@@ -38,7 +40,7 @@ impl Job {
         let Self {
             reviewed,
             max,
-            mut events,
+            events,
         } = self;
         let reviewed = reviewed.as_ref();
         let mut interrupt = Interrupt::listen()?;
@@ -52,9 +54,10 @@ impl Job {
             let store = Arc::clone(&ready.store);
             let selection = Selection::new(reviewed, max);
             let surveyed = survey(config, common, ready, selection, &mut named).await?;
-            Ok((store, surveyed))
+            let events = events.as_deref().map(EventFile::create).transpose()?;
+            Ok((store, surveyed, events))
         };
-        let (store, surveyed) = interrupt.during(prepare).await?;
+        let (store, surveyed, mut events) = interrupt.during(prepare).await?;
         // whoever asks for some accounts only knows that the others are not rotated
         if let (Some(plan), None, []) = (reviewed, max, common.accounts.as_slice()) {
             tell_what_no_longer_matches(plan, &surveyed);

@@ -63,6 +63,7 @@ pub(crate) async fn check(
 ) -> Result<Ready, Failure> {
     let mut findings = Findings {
         quiet: common.quiet,
+        untold: None,
         wrong: 0,
     };
     findings.heading("store");
@@ -161,12 +162,16 @@ fn store_problem(path: &str, error: &StoreError) -> Problem {
 /// Says what holds and what does not, and counts the latter.
 struct Findings {
     quiet: bool,
+    /// What the next finding is about, as long as nobody was told.
+    untold: Option<String>,
     wrong: usize,
 }
 
 impl Findings {
-    fn heading(&self, name: &str) {
-        if !self.quiet {
+    fn heading(&mut self, name: &str) {
+        if self.quiet {
+            self.untold = Some(name.to_owned());
+        } else {
             output::note(name);
         }
     }
@@ -190,6 +195,9 @@ impl Findings {
             Ok(what) => output::note(&format!("  ✓ {what}")),
             Err(problem) => {
                 self.wrong += 1;
+                if let Some(name) = self.untold.take() {
+                    output::note(&name);
+                }
                 output::note(&format!("  ✗ {problem}"));
                 if let Some(fix) = &problem.fix {
                     output::note(&format!("    → {fix}"));

@@ -8,7 +8,6 @@ use rotation_core::{PlanError, ReviewedPlan};
 
 use crate::args::{Apply, Common, Format};
 use crate::config::Config;
-use crate::events::EventFile;
 use crate::exit::{Exit, Failure};
 use crate::job::Job;
 use crate::output;
@@ -18,7 +17,7 @@ pub(super) async fn run(common: &Common, args: Apply) -> Result<Exit, Failure> {
     let job = Job {
         reviewed: args.plan.as_deref().map(read_plan).transpose()?,
         max: args.max,
-        events: args.events.as_deref().map(EventFile::create).transpose()?,
+        events: args.events,
     };
     let summary = job.run(&config, common).await?;
     let printed = match common.format {

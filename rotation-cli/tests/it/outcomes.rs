@@ -70,6 +70,15 @@ fn a_caller_without_its_role_is_told_before_anything_is_sent() {
     ] {
         assert!(output.stderr.contains(part), "{part}: {output:?}");
     }
+    // quietly, but not without the name
+    let quiet = world
+        .run(&["apply", "-q", "--events", "events.jsonl"])
+        .stderr;
+    assert!(
+        quiet.starts_with("contoso.onmicrosoft.com\n  ✗ "),
+        "{quiet}"
+    );
+    assert!(!world.path("events.jsonl").exists(), "nothing happened");
     // planning needs no role: it says of every due account that it is denied
     let plan = world.run(&["plan"]);
     assert_eq!(plan.code, Some(0), "{plan:?}");
