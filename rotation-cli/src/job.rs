@@ -148,10 +148,12 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     async fn follow(&mut self, mut run: Run<'_>, interrupt: &mut Interrupt) {
+        let mut stopping = false;
         loop {
             let event = tokio::select! {
                 biased;
-                () = interrupt.requested(), if !interrupt.is_requested() => {
+                () = interrupt.requested(), if !stopping => {
+                    stopping = true;
                     self.stop.stop();
                     continue;
                 }
