@@ -120,8 +120,10 @@ impl Bench {
 
     /// The engine from the plan on: the same requests as the bare loop.
     async fn engine(&self, store: Arc<dyn SecretStore>) -> Result<f64, Failure> {
-        let mut options = EngineOptions::default();
-        options.concurrency = CONCURRENCY;
+        let options = EngineOptions {
+            concurrency: CONCURRENCY,
+            ..EngineOptions::default()
+        };
         let backend = Arc::new(self.backend.clone());
         let engine = Engine::new(backend, store, self.policy.clone())?.with_options(options);
         let plan = Plan::new(self.tenant.clone(), stream::iter(self.plan.clone()).map(Ok));

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Clock, Outcome, Problem, Refusal,
-    RefusalReason, RoleAssignment, RoleId, RotationBackend, SetPassword, SystemClock, TenantId,
+    Account, AccountId, AccountQuery, BackendError, Caller, Clock, Holdings, Outcome, Problem,
+    Refusal, RefusalReason, RoleAssignment, RoleId, RotationBackend, SetPassword, SystemClock,
+    TenantId,
 };
 use sha2::{Digest, Sha256};
 
@@ -34,9 +35,9 @@ pub(crate) fn hash(id: &AccountId, password: &str) -> String {
 
 #[async_trait]
 impl RotationBackend for FileDirectory {
+    /// Whoever may write the file may set every password in it.
     async fn caller(&self) -> Result<Caller, BackendError> {
         let mut caller = Caller::app_only(TenantId::new("file"), AccountId::new("rotation"));
-        // whoever may write the file may set every password in it
         caller.roles = vec![RoleAssignment::active(RoleId::GLOBAL_ADMINISTRATOR)];
         Ok(caller)
     }
@@ -50,7 +51,8 @@ impl RotationBackend for FileDirectory {
             }
         };
         let accounts = users.into_iter().map(|(id, (name, changed, _))| {
-            let mut account = Account::new(AccountId::new(&id), name);
+            let nothing = Holdings::default(); // what is not said to be known is denied
+            let mut account = Account::new(AccountId::new(&id), name).holding(nothing);
             account.password_changed = changed;
             account
         });

@@ -28,7 +28,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// An enabled cloud account of unknown age that holds nothing.
+    /// An enabled cloud account of unknown age. What it holds is not known, so it is denied until [`holding`](Self::holding)
+    /// says.
     #[must_use]
     pub fn new(id: AccountId, user_name: impl Into<String>) -> Self {
         Self {
@@ -39,7 +40,16 @@ impl Account {
             enabled: true,
             created: None,
             password_changed: None,
-            holdings: Some(Holdings::default()),
+            holdings: None,
+        }
+    }
+
+    /// The same account, known to hold `holdings` and nothing else.
+    #[must_use]
+    pub fn holding(self, holdings: Holdings) -> Self {
+        Self {
+            holdings: Some(holdings),
+            ..self
         }
     }
 }

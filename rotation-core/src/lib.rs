@@ -61,7 +61,7 @@ pub use backend::{AccountQuery, RotationBackend, SetPassword};
 pub use caller::{Caller, CallerKind};
 pub use capability::{Capability, Denial, RuleSet, capability};
 pub use clock::{Clock, SystemClock};
-pub use engine::{Engine, EngineError, EngineOptions, Plan, RetryPolicy, Run, StopHandle};
+pub use engine::{Engine, EngineError, EngineOptions, RetryPolicy, Run, StopHandle};
 pub use error::{BackendError, Problem, StoreError};
 pub use event::{AccountResult, Event, EventKind, OutcomeSummary, StopReason};
 pub use generator::{GenerateError, Generator};
@@ -69,8 +69,8 @@ pub use id::{AccountId, AccountKey, RunId, TenantId, UnitId, VersionId};
 pub use outcome::{Outcome, Refusal, RefusalReason};
 pub use password::Password;
 pub use plan::{
-    Decision, PlanEntry, PlanError, PlanHeader, PlanTenant, PlanWriter, Planned, ReviewedPlan,
-    SkipReason,
+    Decision, Plan, PlanEntry, PlanError, PlanHeader, PlanTenant, PlanWriter, Planned,
+    ReviewedPlan, SkipReason,
 };
 pub use planner::Planner;
 pub use policy::{

@@ -100,11 +100,12 @@ impl Report {
             AccountResult::Failed { problem } => (false, problem),
             AccountResult::Unsettled { problem } => (true, problem),
         };
-        *if unsettled {
+        let count = if unsettled {
             &mut self.unsettled
         } else {
             &mut self.failed
-        } += 1;
+        };
+        *count += 1;
         if self.problems.len() < Self::MOST_PROBLEMS {
             let (account, upn, problem) = (account.clone(), upn.to_owned(), problem.clone());
             self.problems.push(AccountProblem {

@@ -15,6 +15,7 @@ use crate::{AccountKey, Password, RunId, StoreError, TenantId, VersionId};
 ///   version of its account is committed, it and the former current version become previous.
 /// - Staging the same version again and committing the current version again do nothing. The id of a discarded version
 ///   is not used again: staging it is [`StoreError::NotPending`].
+/// - Every call answers in bounded time, with an error if need be: the engine waits for it.
 /// - Concurrent calls, also from other processes on the same store, are atomic to each other.
 /// - No password may reach a log, an error, a `Debug` output, a temporary file, or the medium unsealed.
 ///

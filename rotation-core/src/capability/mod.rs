@@ -100,11 +100,11 @@ impl fmt::Display for Denial {
 /// Whether `caller` may rotate `account` by `rules`.
 ///
 /// ```
-/// use rotation_core::{Account, AccountId, Caller, Capability, RoleAssignment, RoleId, RuleSet, TenantId, capability};
+/// use rotation_core::{Account, AccountId, Caller, Capability, Holdings, RoleAssignment, RoleId, RuleSet, TenantId, capability};
 ///
 /// let mut caller = Caller::app_only(TenantId::new("contoso"), AccountId::new("app"));
 /// caller.roles.push(RoleAssignment::active(RoleId::USER_ADMINISTRATOR));
-/// let ada = Account::new(AccountId::new("1"), "ada@contoso.com");
+/// let ada = Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
 /// assert_eq!(capability(&caller, &ada, RuleSet::Strict), Capability::Allowed { by: RoleId::USER_ADMINISTRATOR });
 /// ```
 #[must_use]
@@ -122,7 +122,9 @@ pub fn capability(caller: &Caller, account: &Account, rules: RuleSet) -> Capabil
         });
         match verdict {
             Ok(()) => return Capability::Allowed { by: held.role },
-            Err(Refused::Because(because)) => reason = Some(because),
+            Err(Refused::Because(because)) => {
+                reason.get_or_insert(because);
+            }
             Err(Refused::NotACaller) => {}
         }
     }

@@ -16,18 +16,15 @@ pub use retry::RetryPolicy;
 pub use run::{Run, StopHandle};
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 
 use crate::{
-    AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, Decision, GenerateError,
-    Generator, Planned, Planner, Policy, ReviewedPlan, RotationBackend, RunId, SecretStore, Select,
-    SkipReason, StoreError, SystemClock, TenantId, VersionState,
+    AccountId, AccountQuery, BackendError, Caller, Clock, GenerateError, Generator, Plan, Planner,
+    Policy, RotationBackend, RunId, SecretStore, Select, StoreError, SystemClock, TenantId,
+    VersionState,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -59,7 +56,10 @@ pub struct Engine {
 
 /// How the engine works, as opposed to what it is to do.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written with ..Default::default()"
+)]
 pub struct EngineOptions {
     /// How many requests to the directory are under way at once; at least 1. Several times as many accounts are under
     /// way, so that the directory need not wait for the store.
@@ -93,85 +93,6 @@ pub enum EngineError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A stream of decisions on the accounts of one tenant, which [`Engine::run`] executes as they come.
-#[must_use = "a plan does nothing until it is run or read"]
-pub struct Plan<'a> {
-    tenant: TenantId,
-    decisions: BoxStream<'a, Result<Planned, BackendError>>,
-}
-
-impl<'a> Plan<'a> {
-    /// A plan for the tenant with the GUID `tenant`.
-    pub fn new(
-        tenant: TenantId,
-        decisions: impl Stream<Item = Result<Planned, BackendError>> + Send + 'a,
-    ) -> Self {
-        Self {
-            tenant,
-            decisions: decisions.boxed(),
-        }
-    }
-
-    /// The same, but nothing is rotated that `reviewed` does not rotate.
-    pub fn only(self, reviewed: &'a ReviewedPlan) -> Self {
-        let tenant = self.tenant.clone();
-        self.unless(move |account| {
-            let key = AccountKey {
-                tenant: tenant.clone(),
-                account: account.clone(),
-            };
-            (!reviewed.rotates(&key)).then_some(SkipReason::NotReviewed)
-        })
-    }
-
-    /// The same, but no more than `max` accounts are rotated.
-    pub fn at_most(self, max: u64) -> Self {
-        let mut rotations = 0;
-        self.unless(move |_| {
-            rotations += 1;
-            (rotations > max).then_some(SkipReason::BeyondMaximum { max })
-        })
-    }
-
-    /// Skips the accounts that would be rotated and for which `skip` has a reason.
-    fn unless(self, mut skip: impl FnMut(&AccountId) -> Option<SkipReason> + Send + 'a) -> Self {
-        let decisions = self.decisions.map_ok(move |mut planned| {
-            if matches!(planned.decision, Decision::Rotate { .. })
-                && let Some(why) = skip(&planned.account.id)
-            {
-                planned.decision = Decision::Skip { why };
-            }
-            planned
-        });
-        Self {
-            tenant: self.tenant,
-            decisions: decisions.boxed(),
-        }
-    }
-
-    /// The tenant's GUID.
-    #[must_use]
-    pub fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-}
-
-impl Stream for Plan<'_> {
-    type Item = Result<Planned, BackendError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.decisions.poll_next_unpin(context)
-    }
-}
-
-impl std::fmt::Debug for Plan<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plan")
-            .field("tenant", &self.tenant)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Engine {

@@ -6,7 +6,10 @@ use rand::RngExt;
 
 /// When to try again, and when to give up.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written with ..Default::default()"
+)]
 pub struct RetryPolicy {
     /// How often one version is sent without a definite answer; at least 1.
     pub attempts: u32,
@@ -51,7 +54,7 @@ impl RetryPolicy {
     pub(super) fn throttled(&self, retry_after: Option<Duration>, attempt: u32) -> Duration {
         retry_after.map_or_else(
             || self.backoff(attempt),
-            |asked| asked.min(LONGEST_RETRY_AFTER),
+            |asked| asked.min(LONGEST_RETRY_AFTER).max(self.backoff(1)),
         )
     }
 }

@@ -43,8 +43,6 @@ enum Attempts {
     NotTried,
 }
 
-const STOPPED: &str = "the run was stopped before the directory gave a definite answer";
-
 /// How often to look whether the directory's change time has moved.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -53,12 +51,16 @@ impl Shared<'_> {
     pub(super) async fn rotate(&self, account: &Account) -> AccountResult {
         let mut refusals = 0;
         let mut left_pending = false;
+        let mut last_refusal = None;
         loop {
-            let version = match self.stage(account).await {
-                Ok(version) => version,
+            let staged = async {
+                let before = self.change_time(account).await?;
+                Ok((before, self.stage(account).await?))
+            };
+            let (before, version) = match staged.await {
+                Ok(staged) => staged,
                 Err(problem) => return ended(left_pending, problem),
             };
-            let before = self.change_time(account).await;
             let mut ambiguous = false;
             let attempts = self.set(&version, &mut ambiguous).await;
             let refusal = match attempts {
@@ -69,11 +71,9 @@ impl Shared<'_> {
                 }
                 Attempts::NotTried => {
                     self.discard_unless(ambiguous, &version.key).await;
-                    return if refusals == 0 {
-                        AccountResult::NotTried
-                    } else {
-                        ended(left_pending, Problem::new(STOPPED))
-                    };
+                    return last_refusal.map_or(AccountResult::NotTried, |problem| {
+                        ended(left_pending, problem)
+                    });
                 }
                 Attempts::Refused(refusal) => refusal,
             };
@@ -86,6 +86,7 @@ impl Shared<'_> {
             {
                 return ended(left_pending, refusal.problem);
             }
+            last_refusal = Some(refusal.problem);
         }
     }
 
@@ -98,19 +99,11 @@ impl Shared<'_> {
         };
         let now = self.engine.clock.now();
         let version = NewVersion::new(key, &account.user_name, self.run, now, Arc::new(password));
-        match self.stage.call(version.clone()).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
-                return Err(store_problem(
-                    "the new password could not be stored, so it was not set",
-                    &error,
-                ));
-            }
-            None => {
-                return Err(Problem::new(
-                    "the store gave no answer about the new password, so it was not set",
-                ));
-            }
+        if let Err(error) = self.persist(&self.stage, &version).await {
+            // it may be there all the same; the directory certainly has not heard of it
+            self.discard_unless(false, &version.key).await;
+            let what = "the new password could not be stored, so it was not set";
+            return Err(store_problem(what, &error));
         }
         let (account, id) = (account.id.clone(), version.key.version);
         self.events
@@ -132,13 +125,10 @@ impl Shared<'_> {
         request.force_change = self.engine.policy.force_change_at_next_sign_in;
         let mut throttled_since = None;
         let (mut throttled, mut lost) = (0, 0);
+        let mut last = None;
         loop {
             let Some(turn) = self.stop.during(self.gate.turn()).await else {
-                return if throttled + lost == 0 {
-                    Attempts::NotTried
-                } else {
-                    Attempts::GaveUp(Problem::new(STOPPED))
-                };
+                return last.map_or(Attempts::NotTried, Attempts::GaveUp);
             };
             let outcome = self.attempt(&request).await;
             drop(turn);
@@ -163,9 +153,6 @@ impl Shared<'_> {
                     let since = *throttled_since.get_or_insert_with(Instant::now);
                     throttled += 1;
                     let wait = retry.throttled(retry_after, throttled);
-                    if since.elapsed() + wait > retry.longest_throttling {
-                        return Attempts::GaveUp(problem);
-                    }
                     if self.gate.close_for(wait) {
                         self.events
                             .emit(EventKind::Paused {
@@ -173,6 +160,10 @@ impl Shared<'_> {
                             })
                             .await;
                     }
+                    if since.elapsed() + wait > retry.longest_throttling {
+                        return Attempts::GaveUp(problem);
+                    }
+                    last = Some(problem);
                     continue;
                 }
                 Outcome::NotSent(problem) | Outcome::Unknown(problem) => {
@@ -180,6 +171,7 @@ impl Shared<'_> {
                     if lost >= retry.attempts {
                         return Attempts::GaveUp(problem);
                     }
+                    last = Some(problem);
                     retry.backoff(lost)
                 }
             };
@@ -198,15 +190,20 @@ impl Shared<'_> {
     }
 
     /// The directory's own change time before the set: our clock is never compared with the directory's.
-    async fn change_time(&self, account: &Account) -> Option<Timestamp> {
-        match self.engine.policy.verify {
-            Verify::None => None,
-            Verify::Timestamp => self
-                .engine
-                .backend
-                .password_changed(&account.id)
-                .await
-                .unwrap_or(account.password_changed),
+    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, Problem> {
+        if self.engine.policy.verify == Verify::None {
+            return Ok(None);
+        }
+        let read = self.engine.backend.password_changed(&account.id);
+        let failed = |problem: &Problem| {
+            Problem::new(format!(
+                "its change time cannot be read, so nothing was set: {problem}"
+            ))
+        };
+        match timeout(self.options().attempt_timeout, read).await {
+            Ok(Ok(changed)) => Ok(changed),
+            Ok(Err(error)) => Err(failed(error.problem())),
+            Err(_) => Err(failed(&Problem::new("no answer"))),
         }
     }
 
@@ -219,9 +216,9 @@ impl Shared<'_> {
     ) -> AccountResult {
         if self.engine.policy.verify == Verify::Timestamp && !self.has_moved(account, before).await
         {
-            let limit = self.options().verify_timeout.as_secs();
+            let limit = self.options().verify_timeout;
             let problem = Problem::new(format!(
-                "set, but the directory's change time did not move within {limit} s"
+                "set, but the directory's change time did not move within {limit:?}"
             ))
             .with_fix("the next run settles this account");
             return AccountResult::Unsettled { problem };
@@ -255,24 +252,40 @@ impl Shared<'_> {
     }
 
     async fn commit(&self, version: &VersionKey) -> Result<(), Problem> {
+        let committed = self.persist(&self.commit, version).await;
+        committed.map_err(|error| match error {
+            StoreError::NotPending(_) => store_problem(
+                "set, but another run has settled this account meanwhile",
+                &error,
+            ),
+            _ => store_problem(
+                "set, but the store could not make it current; it is kept as pending",
+                &error,
+            ),
+        })
+    }
+
+    /// Asks the store, and asks again while it is merely unavailable: by its contract a repeat does no harm.
+    async fn persist<I: Clone + Send + Sync>(
+        &self,
+        store: &Batcher<I, Result<(), StoreError>>,
+        item: &I,
+    ) -> Result<(), StoreError> {
         let retry = &self.options().retry;
         let mut attempt = 1;
         loop {
-            let error = match self.commit.call(version.clone()).await {
-                Some(Ok(())) => return Ok(()),
-                Some(Err(error)) => error,
-                None => {
-                    StoreError::Unusable(Problem::new("the store's answer leaves this account out"))
-                }
+            let left_out = || {
+                Err(StoreError::Unusable(Problem::new(
+                    "its answer leaves this account out",
+                )))
             };
-            if attempt >= retry.attempts || !matches!(error, StoreError::Unavailable { .. }) {
-                return Err(store_problem(
-                    "set, but the store could not make it current; it is kept as pending",
-                    &error,
-                ));
+            match store.call(item.clone()).await.unwrap_or_else(left_out) {
+                Err(StoreError::Unavailable { .. }) if attempt < retry.attempts => {
+                    tokio::time::sleep(retry.backoff(attempt)).await;
+                    attempt += 1;
+                }
+                answer => return answer,
             }
-            tokio::time::sleep(retry.backoff(attempt)).await;
-            attempt += 1;
         }
     }
 

@@ -1,5 +1,6 @@
 //! A run as a stream of events that drives itself.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +16,11 @@ use super::batch::{Worker, batcher};
 use super::breaker::Breaker;
 use super::gate::Gate;
 use super::rotate::Shared;
-use super::{Engine, EngineOptions, Plan};
+use super::{Engine, EngineOptions};
 use crate::{
-    Account, AccountResult, Clock, Decision, Event, EventKind, NewVersion, Outcome, Planned,
-    Problem, Report, RunId, SetPassword, StopReason, StoreError, TenantId, VersionKey,
+    Account, AccountId, AccountResult, Clock, Decision, Event, EventKind, NewVersion, Outcome,
+    Plan, Planned, Problem, Report, RunId, SetPassword, SkipReason, StopReason, StoreError,
+    TenantId, VersionKey,
 };
 
 /// How many events wait for a slow reader before the run waits for it.
@@ -40,7 +42,8 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(engine: &'a Engine, id: RunId, plan: Plan<'a>) -> Self {
         let tenant = plan.tenant().clone();
-        let (send, events) = mpsc::channel(EVENTS);
+        // every account under way may wait for room, unpolled, before the one that is waited for
+        let (send, events) = mpsc::channel(EVENTS + engine.options.accounts_under_way());
         let stop = StopHandle(Arc::new(watch::Sender::new(false)));
         let events_of_run = Events {
             to: send,
@@ -85,19 +88,13 @@ impl Stream for Run<'_> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        loop {
-            if let Poll::Ready(event) = self.events.poll_recv(context) {
-                return Poll::Ready(event);
-            }
-            let Some(work) = &mut self.work else {
-                return Poll::Pending;
-            };
-            if work.as_mut().poll(context).is_pending() {
-                // the work may have sent events just now
-                return self.events.poll_recv(context);
-            }
+        // first the work, so that answers are taken in time however slowly the events are read
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(context).is_ready()
+        {
             self.work = None;
         }
+        self.events.poll_recv(context)
     }
 }
 
@@ -109,7 +106,8 @@ impl std::fmt::Debug for Run<'_> {
     }
 }
 
-/// Stops a run: no further account is begun, waits are cut short, requests under way are finished.
+/// Stops a run: no further account is begun, nothing more is sent, and what was sent is seen through: its answer, its
+/// verification and its commit.
 #[derive(Clone, Debug)]
 pub struct StopHandle(Arc<watch::Sender<bool>>);
 
@@ -183,21 +181,29 @@ impl Tally {
 /// writes take about as long as requests and are cheaper the more accounts share one.
 const ACCOUNTS_PER_REQUEST: usize = 8;
 
+/// More requests at once than any directory bears.
+const MOST_REQUESTS: usize = 4096;
+
 impl EngineOptions {
+    fn requests(&self) -> usize {
+        self.concurrency.clamp(1, MOST_REQUESTS)
+    }
+
     fn accounts_under_way(&self) -> usize {
-        self.concurrency.max(1).saturating_mul(ACCOUNTS_PER_REQUEST)
+        self.requests() * ACCOUNTS_PER_REQUEST
     }
 }
 
 async fn work(engine: &Engine, run: RunId, plan: Plan<'_>, events: Events, stop: StopHandle) {
     let started = Instant::now();
-    let requests = engine.options.concurrency.max(1);
+    let requests = engine.options.requests();
     let accounts = engine.options.accounts_under_way();
     let (stage, stage_worker) = batcher(accounts, 1);
-    let (set, set_worker) = batcher(engine.backend.max_batch(), requests);
+    let batch = engine.backend.max_batch().clamp(1, accounts);
+    let (set, set_worker) = batcher(batch, requests);
     let (commit, commit_worker) = batcher(accounts, 1);
     let tenant = events.tenant.clone();
-    let gate = Gate::open(requests.saturating_mul(engine.backend.max_batch().max(1)));
+    let gate = Gate::open(requests * batch);
     let tally = Tally::default();
     let shared = Shared {
         engine,
@@ -229,29 +235,34 @@ async fn work(engine: &Engine, run: RunId, plan: Plan<'_>, events: Events, stop:
 async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
     let mut report = Report::new(shared.run);
     let breaker = Breaker::new(&shared.engine.policy);
+    let most = shared.engine.options.accounts_under_way();
     let mut under_way = FuturesUnordered::new();
+    let mut busy: HashSet<AccountId> = HashSet::new();
     let mut taking = true;
-    // accounts under way are finished whatever stops the run
     while taking || !under_way.is_empty() {
-        let room = breaker.allows(
-            &report,
-            under_way.len(),
-            shared.engine.options.accounts_under_way(),
-        );
+        let room = breaker.allows(&report, under_way.len(), most);
         let stopping = tokio::select! {
             biased;
-            Some((account, result)) = under_way.next() => {
-                finished(shared, &mut report, account, result).await.filter(|_| taking || !under_way.is_empty())
-            }
             () = shared.stop.requested_at_last(), if report.stopped.is_none() => Some(StopReason::Interrupted),
+            Some(ended) = under_way.next() => {
+                let (account, result): (Account, AccountResult) = ended;
+                busy.remove(&account.id);
+                let stopping = finished(shared, &mut report, account, result, &breaker).await;
+                stopping.filter(|_| taking || !under_way.is_empty())
+            }
             next = plan.next(), if taking && room => match next {
                 None => {
                     taking = false;
                     None
                 }
                 Some(Err(error)) => Some(StopReason::Unreadable { problem: error.problem().clone() }),
-                Some(Ok(planned)) => {
+                Some(Ok(mut planned)) => {
+                    // two at once would race: what the directory takes last need not be what is committed last
+                    if busy.contains(&planned.account.id) {
+                        planned.decision = Decision::Skip { why: SkipReason::Repeated };
+                    }
                     if decided(shared, &mut report, &planned).await {
+                        busy.insert(planned.account.id.clone());
                         under_way.push(async move {
                             let result = shared.rotate(&planned.account).await;
                             (planned.account, result)
@@ -312,9 +323,10 @@ async fn finished(
     report: &mut Report,
     account: Account,
     result: AccountResult,
+    breaker: &Breaker<'_>,
 ) -> Option<StopReason> {
     report.record(&account.id, &account.user_name, &result);
-    let stop = Breaker::new(&shared.engine.policy).trips(report, &result);
+    let stop = breaker.trips(report, &result);
     let (account, upn) = (account.id, account.user_name);
     shared
         .events
@@ -339,7 +351,7 @@ async fn serve(
         &engine.backend,
         engine.options.attempt_timeout,
     );
-    let lost = &*format!("no answer within {} s", limit.as_secs());
+    let lost = &*format!("no answer within {limit:?}");
     tokio::join!(
         stage.run(|batch: Vec<NewVersion>| async move {
             let staged = store.stage(&batch).await;

@@ -101,6 +101,8 @@ pub enum SkipReason {
     NotReviewed,
     /// The caller's own account.
     OwnAccount,
+    /// The directory listed it twice, and its first rotation is under way.
+    Repeated,
     /// The account with which Entra Connect synchronises the tenant.
     SyncService,
     /// The directory does not say how old its password is.
@@ -123,6 +125,7 @@ impl fmt::Display for SkipReason {
             Self::NotIncluded => f.write_str("not included by the policy"),
             Self::NotReviewed => f.write_str("due, but the reviewed plan does not rotate it"),
             Self::OwnAccount => f.write_str("the caller's own account"),
+            Self::Repeated => f.write_str("listed twice, and its rotation is under way"),
             Self::SyncService => f.write_str("the account of the directory synchronisation"),
             Self::UnknownAge => {
                 f.write_str("age unknown: the directory does not say when its password was changed")

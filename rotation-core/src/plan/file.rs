@@ -1,9 +1,9 @@
 //! A plan on disk: one JSON document, one account a line, closed by the counts and a digest of all before them.
 //!
-//! It is written and read line by line, so neither side holds it in memory. The digest is no signature: it tells an
+//! It is written and read line by line. The writer holds none of it, the reader only which accounts to rotate. The digest is no signature: it tells an
 //! edited plan from the one that was reviewed, not a forged one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ const VERSION: u32 = 1;
 
 /// What a plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PlanHeader {
     format: String,
@@ -120,6 +121,7 @@ pub enum PlanError {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Trailer {
     rotate: u64,
     skip: u64,
@@ -162,12 +164,7 @@ impl<W: Write> PlanWriter<W> {
         } else {
             ","
         };
-        let [rotate, skip, deny] = &mut self.counts;
-        *match entry.decision {
-            Decision::Rotate { .. } => rotate,
-            Decision::Skip { .. } => skip,
-            Decision::Deny { .. } => deny,
-        } += 1;
+        count(&mut self.counts, &entry.decision);
         let line = format!("{comma}\n{}", serde_json::to_string(entry)?);
         self.write(&line)
     }
@@ -205,7 +202,7 @@ impl<W: Write> PlanWriter<W> {
 #[derive(Debug)]
 pub struct ReviewedPlan {
     header: PlanHeader,
-    rotate: HashSet<AccountKey>,
+    rotate: HashMap<TenantId, HashSet<AccountId>>,
 }
 
 impl ReviewedPlan {
@@ -221,7 +218,12 @@ impl ReviewedPlan {
         let first = lines.next()?.unwrap_or_default();
         let header = header(&first)?;
         digest.update(&first);
-        let mut rotate = HashSet::new();
+        let tenants = header
+            .tenants
+            .iter()
+            .map(|planned| (planned.tenant.clone(), HashSet::new()));
+        let mut rotate: HashMap<TenantId, HashSet<AccountId>> = tenants.collect();
+        let mut counts = [0_u64; 3];
         loop {
             let line = lines
                 .next()?
@@ -234,6 +236,9 @@ impl ReviewedPlan {
                 if trailer.digest != format!("sha256:{:x}", digest.finalize()) {
                     return Err(lines.changed("the digest does not fit what stands above it"));
                 }
+                if [trailer.rotate, trailer.skip, trailer.deny] != counts {
+                    return Err(lines.changed("the counts do not fit what stands above them"));
+                }
                 if lines.next()?.is_some() {
                     return Err(lines.changed("something follows the end"));
                 }
@@ -243,11 +248,14 @@ impl ReviewedPlan {
             let json = line.trim_end().trim_end_matches(',');
             let entry: PlanEntry = serde_json::from_str(json)
                 .map_err(|error| lines.changed(&format!("expected one account ({error})")))?;
+            let Some(of_tenant) = rotate.get_mut(&entry.tenant) else {
+                return Err(
+                    lines.changed(&format!("tenant {} is not in the first line", entry.tenant))
+                );
+            };
+            count(&mut counts, &entry.decision);
             if matches!(entry.decision, Decision::Rotate { .. }) {
-                rotate.insert(AccountKey {
-                    tenant: entry.tenant,
-                    account: entry.account,
-                });
+                of_tenant.insert(entry.account);
             }
         }
     }
@@ -261,13 +269,15 @@ impl ReviewedPlan {
     /// How many accounts it rotates.
     #[must_use]
     pub fn rotations(&self) -> usize {
-        self.rotate.len()
+        self.rotate.values().map(HashSet::len).sum()
     }
 
     /// Whether it rotates `account`.
     #[must_use]
     pub fn rotates(&self, account: &AccountKey) -> bool {
-        self.rotate.contains(account)
+        self.rotate
+            .get(&account.tenant)
+            .is_some_and(|accounts| accounts.contains(&account.account))
     }
 
     /// Makes sure that it was made for this policy and these tenants.
@@ -297,6 +307,15 @@ impl ReviewedPlan {
         }
         Ok(())
     }
+}
+
+/// Counts what is rotated, skipped and denied, in this order.
+fn count([rotate, skip, deny]: &mut [u64; 3], decision: &Decision) {
+    *match decision {
+        Decision::Rotate { .. } => rotate,
+        Decision::Skip { .. } => skip,
+        Decision::Deny { .. } => deny,
+    } += 1;
 }
 
 fn header(line: &str) -> Result<PlanHeader, PlanError> {
@@ -337,7 +356,8 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    const LONGEST: u64 = 64 * 1024;
+    /// Ten thousand tenants fit in the first line.
+    const LONGEST: u64 = 1 << 20;
 
     fn next(&mut self) -> Result<Option<String>, PlanError> {
         let mut bytes = Vec::new();

@@ -112,14 +112,15 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Treatment;
+    use crate::{Holdings, Treatment};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     fn account(id: u32, changed: Option<&str>) -> Account {
-        let mut account = Account::new(AccountId::new(&id.to_string()), "ada@contoso.com");
+        let mut account = Account::new(AccountId::new(&id.to_string()), "ada@contoso.com")
+            .holding(Holdings::default());
         account.password_changed = changed.map(at);
         account
     }

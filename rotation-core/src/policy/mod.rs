@@ -181,8 +181,17 @@ impl Policy {
     /// The generator of this policy's passwords.
     ///
     /// # Errors
-    /// If no password, or hardly any, satisfies the policy; the error names the rules that collide.
+    /// If the policy contradicts itself, or no password, or hardly any, satisfies it; the error names the rules that collide.
     pub fn generator(&self) -> Result<Generator, GenerateError> {
+        if self.spread() > self.max_age {
+            let found = format!("{}, with max_age = {}", self.spread(), self.max_age);
+            return Err(PolicyError::Field {
+                field: "spread",
+                found,
+                expected: "no more than `max_age`",
+            }
+            .into());
+        }
         match &self.passphrase {
             Some(rules) => {
                 let mut rules = rules.clone();
@@ -226,8 +235,9 @@ impl Policy {
     /// A fingerprint that changes with any setting: it binds a plan to the policy it was made for.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        // the fields are plain values, so serialising cannot fail
-        let canonical = serde_json::to_vec(self).unwrap_or_default();
+        // the fields are plain values, so serialising does not fail
+        let canonical =
+            serde_json::to_vec(self).unwrap_or_else(|_| format!("{self:?}").into_bytes());
         format!("sha256:{:x}", Sha256::digest(canonical))
     }
 }

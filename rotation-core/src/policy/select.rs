@@ -48,8 +48,15 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
-        let matcher = match trimmed.split_once(':') {
-            Some(("id", id)) => Matcher::Id(AccountId::new(id)),
+        let prefixed = trimmed
+            .split_once(':')
+            .map(|(prefix, rest)| (prefix.to_lowercase(), rest.trim()));
+        let matcher = match prefixed
+            .as_ref()
+            .map(|(prefix, rest)| (prefix.as_str(), *rest))
+        {
+            Some((prefix, "")) => return Err(format!("\"{text}\": nothing follows \"{prefix}:\"")),
+            Some(("id", id)) => Matcher::Id(object_id(id)),
             Some(("kind", kind)) => Matcher::Kind(parse_kind(kind.trim())?),
             Some(("role", name)) => Matcher::Role(role_named(name.trim()).ok_or_else(|| {
                 format!("\"{text}\": no built-in role has this name; name a custom role by its id")
@@ -62,7 +69,7 @@ impl FromStr for Selector {
             None if trimmed.is_empty() => {
                 return Err("\"\": expected a user name, such as \"svc-*@contoso.com\"".to_owned());
             }
-            None if uuid::Uuid::try_parse(trimmed).is_ok() => Matcher::Id(AccountId::new(trimmed)),
+            None if uuid::Uuid::try_parse(trimmed).is_ok() => Matcher::Id(object_id(trimmed)),
             None => Matcher::UserName(WildMatch::new(&trimmed.to_lowercase())),
         };
         Ok(Self {
@@ -70,6 +77,14 @@ impl FromStr for Selector {
             matcher,
         })
     }
+}
+
+/// GUIDs are written in several ways, and an exclusion that never matches would fail open.
+fn object_id(text: &str) -> AccountId {
+    uuid::Uuid::try_parse(text).map_or_else(
+        |_| AccountId::new(text),
+        |id| AccountId::new(&id.to_string()),
+    )
 }
 
 fn parse_kind(kind: &str) -> Result<AccountKind, String> {
@@ -165,10 +180,11 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RoleAssignment, Treatment};
+    use crate::{Holdings, RoleAssignment, Treatment};
 
     fn account() -> Account {
-        let mut account = Account::new(AccountId::new("7"), "Svc-Backup@Contoso.com");
+        let mut account = Account::new(AccountId::new("7"), "Svc-Backup@Contoso.com")
+            .holding(Holdings::default());
         let holdings = account.holdings.as_mut().unwrap();
         holdings.roles.push(RoleAssignment::eligible(
             role_named("Global Reader").unwrap(),
@@ -210,9 +226,29 @@ mod tests {
             ("role:Global Admin", "no built-in role"),
             ("upn:ada", "unknown prefix"),
             (" ", "expected a user name"),
+            ("id: ", "nothing follows"),
         ] {
             let error = text.parse::<Selector>().unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_guid_names_its_account_however_it_is_written() {
+        let id = "6f960c19-0000-4000-8000-00000000abcd";
+        let account =
+            Account::new(AccountId::new(id), "ada@contoso.com").holding(Holdings::default());
+        for text in [
+            id,
+            "{6F960C19-0000-4000-8000-00000000ABCD}",
+            "6f960c190000400080000000 0000abcd",
+        ] {
+            let text = text.replace(' ', "");
+            assert!(selectors(&[&text])[0].matches(&account), "{text}");
+            assert!(
+                selectors(&[&format!("ID:{text}")])[0].matches(&account),
+                "ID:{text}"
+            );
         }
     }
 

@@ -220,7 +220,9 @@ impl Suite<'_> {
         for account in self.0.accounts() {
             batch.push(SetPassword::new(account, fresh()?));
         }
-        batch.insert(1, SetPassword::new(AccountId::new(NOBODY), fresh()?));
+        // not in the middle, so that a reversed answer shows
+        let second = batch.len().min(1);
+        batch.insert(second, SetPassword::new(AccountId::new(NOBODY), fresh()?));
         for part in batch.chunks(self.0.backend().max_batch().max(1)) {
             let outcomes = self.0.backend().set_passwords(part).await;
             expect(outcomes.len() == part.len(), "an item without an outcome")?;
@@ -268,6 +270,8 @@ impl Suite<'_> {
             .await;
         }
         self.set(&account, &kept).await?;
+        let live = self.0.signs_in(&account, kept.expose()).await;
+        expect(live, "the password set after it does not sign in")?;
         self.list(AccountQuery::All).await.map(drop)?;
         // reading half a listing is no different
         let mut half = self.0.backend().accounts(AccountQuery::All);

@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::SetFault;
 use super::memory_store::pause;
 use crate::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Problem, Refusal,
+    Account, AccountId, AccountQuery, BackendError, Caller, Holdings, Outcome, Problem, Refusal,
     RefusalReason, RoleAssignment, RoleId, RotationBackend, SetPassword, TenantId,
 };
 
 /// A directory in memory, which fails when told to. Clones share it.
 ///
-/// It accepts any password of eight characters or more from a caller who is Global Administrator. Each change moves the
+/// It accepts any password of eight characters or more, from any caller; the one it tells of is Global Administrator. Each change moves the
 /// account's change time by a second on a clock of its own.
 #[derive(Clone)]
 pub struct MemoryBackend(Arc<Mutex<Directory>>);
@@ -57,7 +57,8 @@ impl MemoryBackend {
         let backend = Self::new();
         for number in 1..=count {
             let id = AccountId::new(&format!("user-{number}"));
-            backend.add(Account::new(id, format!("user-{number}@memory.test")));
+            let account = Account::new(id, format!("user-{number}@memory.test"));
+            backend.add(account.holding(Holdings::default()));
         }
         backend
     }

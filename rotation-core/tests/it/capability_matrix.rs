@@ -56,7 +56,8 @@ fn columns() -> Vec<Column> {
 /// The accounts that stand for one row; several where the row covers several cases.
 fn accounts(row: &Value) -> Vec<Account> {
     let holding = |holdings: Holdings| {
-        let mut account = Account::new(AccountId::new("target"), "target@contoso.com");
+        let mut account = Account::new(AccountId::new("target"), "target@contoso.com")
+            .holding(Holdings::default());
         account.holdings = Some(holdings);
         account
     };
@@ -195,7 +196,8 @@ fn user_administrator_rotates_only_non_admins() {
             }
         }
     }
-    let ordinary = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let ordinary =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     assert!(is_allowed(&user_administrator, &ordinary, RuleSet::Strict));
 }
 
@@ -221,7 +223,8 @@ fn global_or_privileged_authentication_administrator_rotates_any_account() {
 #[test]
 fn roles_other_than_those_of_the_reference_rotate_nobody() {
     let callers: Vec<RoleId> = columns().into_iter().map(|(role, _)| role).collect();
-    let ordinary = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let ordinary =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     for entry in serde_json::from_str::<Vec<Value>>(ROLES).unwrap() {
         let role = role(&entry);
         if callers.contains(&role) {
@@ -241,7 +244,8 @@ fn roles_other_than_those_of_the_reference_rotate_nobody() {
 #[test]
 fn every_role_of_the_account_must_be_reached() {
     let helpdesk = caller(role_named("Helpdesk Administrator").unwrap());
-    let mut account = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let mut account =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     let global_reader = role_named("Global Reader").unwrap();
     let mut holdings = Holdings::default();
     holdings.roles.push(RoleAssignment::active(
@@ -264,7 +268,8 @@ fn any_one_role_of_the_caller_is_enough() {
     let mut both = caller(RoleId::USER_ADMINISTRATOR);
     both.roles
         .push(RoleAssignment::active(RoleId::GLOBAL_ADMINISTRATOR));
-    let mut account = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let mut account =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     let mut holdings = Holdings::default();
     holdings.owner_of_role_assignable_group = true;
     account.holdings = Some(holdings);
@@ -283,7 +288,7 @@ fn an_eligible_role_of_the_caller_gives_nothing_and_is_named() {
     eligible
         .roles
         .push(RoleAssignment::eligible(RoleId::GLOBAL_ADMINISTRATOR));
-    let account = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let account = Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     let because = Denial::NoRole {
         eligible: Some(RoleId::GLOBAL_ADMINISTRATOR),
     };
@@ -295,7 +300,8 @@ fn an_eligible_role_of_the_caller_gives_nothing_and_is_named() {
 
 #[test]
 fn fail_closed_when_the_roles_of_an_account_are_unknown() {
-    let mut account = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let mut account =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     account.holdings = None;
     for rules in [RuleSet::Strict, RuleSet::Documented] {
         let verdict = capability(&caller(RoleId::GLOBAL_ADMINISTRATOR), &account, rules);
@@ -352,7 +358,8 @@ fn a_unit_scoped_role_reaches_the_ordinary_members_of_its_unit_only() {
         id: unit.clone(),
         restricted: false,
     });
-    let mut member = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let mut member =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     member.holdings.as_mut().unwrap().units.push(unit);
     assert!(
         !is_allowed(&global, &member, RuleSet::Documented),
@@ -363,7 +370,8 @@ fn a_unit_scoped_role_reaches_the_ordinary_members_of_its_unit_only() {
 #[test]
 fn a_restricted_unit_shuts_out_every_role_not_scoped_to_it() {
     let unit = UnitId::new("restricted");
-    let mut account = Account::new(AccountId::new("1"), "ada@contoso.com");
+    let mut account =
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
     let holdings = account.holdings.as_mut().unwrap();
     holdings.management_restricted = true;
     holdings.units.push(unit.clone());

@@ -1,17 +1,21 @@
 //! How the engine works through many accounts.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use rotation_core::testkit::{MemoryStore, SetFault, StoreFault, StoreOp};
+use jiff::Timestamp;
+use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountKind, AccountQuery, BackendError, Clock, Decision, Due, Engine,
-    EventKind, NewVersion, Outcome, Plan, PlanEntry, PlanHeader, PlanWriter, Planned, Policy,
-    Problem, RefusalReason, ReviewedPlan, RoleId, SecretStore, Select, StopReason, StoreError,
-    SystemClock, TenantId, Verify, Version, VersionKey, VersionState,
+    Account, AccountId, AccountKind, AccountQuery, BackendError, Caller, Clock, Decision, Due,
+    Engine, EngineOptions, EventKind, Holdings, NewVersion, Outcome, Plan, PlanEntry, PlanHeader,
+    PlanTenant, PlanWriter, Planned, Policy, Problem, RefusalReason, ReviewedPlan, RoleId,
+    RotationBackend, SecretStore, Select, SetPassword, StopReason, StoreError, SystemClock,
+    TenantId, Verify, Version, VersionKey, VersionState,
 };
 use tokio::time::Instant;
 
@@ -313,7 +317,8 @@ async fn every_event_is_one_flat_object_without_a_key_twice() {
         exclude: vec!["user-7@*".parse().unwrap()],
         ..world.policy
     };
-    let mut guest = Account::new(AccountId::new("guest"), "guest@memory.test");
+    let mut guest =
+        Account::new(AccountId::new("guest"), "guest@memory.test").holding(Holdings::default());
     guest.kind = AccountKind::Guest;
     world.backend.add(guest);
     world
@@ -344,7 +349,8 @@ async fn an_account_that_vanishes_during_the_run_fails_alone() {
     let world = World::new(3);
     let engine = world.engine();
     let plan = engine.plan(AccountQuery::All).await.unwrap();
-    let ghost = Account::new(AccountId::new("ghost"), "ghost@memory.test");
+    let ghost =
+        Account::new(AccountId::new("ghost"), "ghost@memory.test").holding(Holdings::default());
     let rotate = Decision::Rotate {
         due: Due::UnknownAge,
         by: RoleId::GLOBAL_ADMINISTRATOR,
@@ -371,7 +377,11 @@ async fn a_run_rotates_no_more_than_it_was_told_to() {
 async fn a_run_rotates_only_what_was_reviewed_and_is_still_due() {
     let world = World::new(3);
     let engine = world.engine();
-    let header = PlanHeader::new(SystemClock.now(), world.policy.fingerprint(), Vec::new());
+    let tenant = PlanTenant {
+        tenant: TenantId::new("memory"),
+        caller: AccountId::new("caller"),
+    };
+    let header = PlanHeader::new(SystemClock.now(), world.policy.fingerprint(), vec![tenant]);
     let mut writer = PlanWriter::new(Vec::new(), &header).unwrap();
     let plan = engine
         .plan(AccountQuery::Named(vec!["user-1".to_owned()]))
@@ -392,4 +402,186 @@ async fn a_run_rotates_only_what_was_reviewed_and_is_still_due() {
     let report = engine.run(plan).finish().await;
     assert_eq!((report.rotated, report.skipped), (1, 2));
     assert_eq!(world.backend.attempts(), [account(1)]);
+}
+
+/// Counts how many sets are under way for one account, and is slow.
+struct Slow {
+    inner: MemoryBackend,
+    under_way: Mutex<HashMap<AccountId, usize>>,
+    most: AtomicUsize,
+}
+
+impl Slow {
+    fn new(inner: MemoryBackend) -> Self {
+        Self {
+            inner,
+            under_way: Mutex::default(),
+            most: AtomicUsize::new(0),
+        }
+    }
+}
+
+#[async_trait]
+impl RotationBackend for Slow {
+    async fn caller(&self) -> Result<Caller, BackendError> {
+        self.inner.caller().await
+    }
+
+    /// Every account twice, as a directory does whose listing changes while it is read.
+    fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
+        let twice = |account: Result<Account, BackendError>| {
+            futures::stream::iter([account.clone(), account])
+        };
+        self.inner.accounts(query).flat_map(twice).boxed()
+    }
+
+    async fn set_password(&self, request: &SetPassword) -> Outcome {
+        let count = |by: isize| {
+            let mut under_way = self.under_way.lock().unwrap();
+            let count = under_way.entry(request.account.clone()).or_default();
+            *count = count.checked_add_signed(by).unwrap();
+            self.most.fetch_max(*count, Ordering::Relaxed);
+        };
+        count(1);
+        tokio::time::sleep(Duration::from_millis(rand::random_range(1..50))).await;
+        let outcome = self.inner.set_password(request).await;
+        count(-1);
+        outcome
+    }
+
+    async fn password_changed(&self, _: &AccountId) -> Result<Option<Timestamp>, BackendError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_lost_when_a_directory_lists_an_account_twice() {
+    let world = World::new(50);
+    let slow = Arc::new(Slow::new(world.backend.clone()));
+    let engine = world.engine_through(Arc::clone(&slow) as Arc<dyn RotationBackend>);
+    let report = engine
+        .run(engine.plan(AccountQuery::All).await.unwrap())
+        .finish()
+        .await;
+    assert_eq!(
+        slow.most.load(Ordering::Relaxed),
+        1,
+        "two sets of one account at once"
+    );
+    assert_eq!((report.rotated, report.skipped), (50, 50));
+    world.assert_nothing_lost(50, "listed twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_read_of_the_change_time_fails_the_account_before_anything_is_set() {
+    let mut world = World::new(2);
+    world.policy = Policy {
+        verify: Verify::Timestamp,
+        ..world.policy
+    };
+    let engine = world.engine_through(Arc::new(Slow::new(world.backend.clone())));
+    let report = engine
+        .run(engine.plan(AccountQuery::All).await.unwrap())
+        .finish()
+        .await;
+    assert_eq!(report.failed, 2, "{report:?}");
+    assert_eq!(
+        (world.backend.attempts(), world.states(1)),
+        (vec![], vec![])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_of_the_events_costs_no_answer() {
+    let world = World::new(200);
+    let engine = world.engine_through(Arc::new(Slow::new(world.backend.clone())));
+    let mut run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+    let mut last = None;
+    while let Some(event) = run.next().await {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        last = Some(event);
+    }
+    let EventKind::RunFinished { report } = last.unwrap().kind else {
+        panic!("no report")
+    };
+    assert_eq!(report.requests, report.rotated, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_full_channel_of_events_holds_nothing_up() {
+    for concurrency in [1, 40, 64, 128, usize::MAX] {
+        let world = World::new(2_000);
+        let options = EngineOptions {
+            concurrency,
+            ..EngineOptions::default()
+        };
+        let engine = world.engine().with_options(options);
+        let run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+        // without tokio's budget nothing forces a pause between two polls
+        let report = tokio::task::unconstrained(run.finish());
+        let report = tokio::time::timeout(Duration::from_secs(60), report).await;
+        assert_eq!(
+            report.expect("hangs").rotated,
+            2_000,
+            "concurrency {concurrency}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_unavailable_for_a_moment_fails_nobody() {
+    let world = World::new(40);
+    world.store.inject(StoreFault::on(StoreOp::Stage));
+    world
+        .store
+        .inject(StoreFault::on(StoreOp::Stage).answer_lost());
+    world
+        .store
+        .inject(StoreFault::on(StoreOp::Commit).answer_lost());
+    let report = world.run().await;
+    assert!(report.is_complete(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_says_come_back_at_once_is_not_hammered() {
+    let world = World::new(1);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::ZERO).forever());
+    let report = world.run().await;
+    assert!(
+        report.requests < 10_000,
+        "{} requests in half an hour",
+        report.requests
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_reported_as_one_even_if_accounts_end_unsettled() {
+    for canary in [0, 5] {
+        let mut world = World::new(3);
+        world.policy = Policy {
+            canary,
+            max_failures: "0".parse().unwrap(),
+            ..world.policy
+        };
+        world.backend.inject(SetFault::answer_lost().forever());
+        let engine = world.engine();
+        let run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+        let stop = run.stop_handle();
+        let (report, ()) = tokio::join!(run.finish(), async {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            stop.stop();
+        });
+        assert_eq!(
+            report.stopped,
+            Some(StopReason::Interrupted),
+            "canary {canary}"
+        );
+        assert_eq!(report.unsettled, 3, "{report:?}");
+        assert_eq!(
+            report.problems[0].problem.message, "answer lost",
+            "the cause, not the stop"
+        );
+    }
 }

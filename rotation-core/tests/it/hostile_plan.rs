@@ -4,9 +4,9 @@ use std::io::BufReader;
 
 use proptest::prelude::*;
 use rotation_core::{
-    Account, AccountId, AccountKey, AccountKind, AssignmentState, Decision, Denial, Due, PlanEntry,
-    PlanError, PlanHeader, PlanTenant, PlanWriter, Planned, Policy, ReviewedPlan, RoleId,
-    SkipReason, TenantId,
+    Account, AccountId, AccountKey, AccountKind, AssignmentState, Decision, Denial, Due, Holdings,
+    PlanEntry, PlanError, PlanHeader, PlanTenant, PlanWriter, Planned, Policy, ReviewedPlan,
+    RoleId, SkipReason, TenantId,
 };
 
 fn tenants() -> Vec<PlanTenant> {
@@ -27,7 +27,8 @@ fn written(accounts: usize) -> String {
         let account = Account::new(
             AccountId::new(&number.to_string()),
             format!("o'neil \"{number}\"@contoso.com"),
-        );
+        )
+        .holding(Holdings::default());
         let decision = if number % 2 == 0 {
             Decision::Rotate {
                 due: Due::NeverChanged,
@@ -129,7 +130,8 @@ fn every_decision_reads_back_as_it_was_written() {
         tenants(),
     );
     for decision in every_decision() {
-        let account = Account::new(AccountId::new("1"), "ada@contoso.com");
+        let account =
+            Account::new(AccountId::new("1"), "ada@contoso.com").holding(Holdings::default());
         let entry = PlanEntry::new(
             TenantId::new("contoso"),
             &Planned::new(account, decision.clone()),
@@ -181,7 +183,11 @@ fn every_single_byte_changed_or_cut_is_noticed() {
     let text = written(3);
     for at in 0..text.len() {
         let mut changed = text.clone().into_bytes();
-        changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
+        changed[at] = match changed[at] {
+            b'0'..=b'8' => changed[at] + 1,
+            b'x' => b'y',
+            _ => b'x',
+        };
         assert!(
             ReviewedPlan::read(BufReader::new(changed.as_slice())).is_err(),
             "byte {at}: {}",
@@ -208,6 +214,31 @@ fn the_line_that_was_edited_is_named() {
 }
 
 #[test]
+fn a_plan_may_be_for_thousands_of_tenants() {
+    let tenant = |n: u32| PlanTenant {
+        tenant: TenantId::new(&format!("{n:036}")),
+        caller: AccountId::new(&format!("{n:036}")),
+    };
+    let tenants: Vec<_> = (0..5000).map(tenant).collect();
+    let header = PlanHeader::new(
+        "2026-11-21T00:00:00Z".parse().unwrap(),
+        String::new(),
+        tenants.clone(),
+    );
+    let text = PlanWriter::new(Vec::new(), &header)
+        .unwrap()
+        .finish()
+        .unwrap();
+    assert_eq!(
+        ReviewedPlan::read(text.as_slice())
+            .unwrap()
+            .header()
+            .tenants,
+        tenants
+    );
+}
+
+#[test]
 fn what_is_no_plan_is_said_to_be_none() {
     for text in [
         "",
@@ -229,7 +260,7 @@ fn what_is_no_plan_is_said_to_be_none() {
             .to_string()
             .contains("version 2, expected 1")
     );
-    let endless = "x".repeat(1 << 20);
+    let endless = "x".repeat(1 << 21);
     assert!(matches!(read(&endless), Err(PlanError::Unreadable(_))));
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use rotation_core::{
-    Account, AccountId, AccountKind, Caller, Decision, Denial, Due, Planner, Policy,
+    Account, AccountId, AccountKind, Caller, Decision, Denial, Due, Holdings, Planner, Policy,
     RoleAssignment, RoleId, SkipReason, TenantId, role_named,
 };
 
@@ -13,7 +13,8 @@ fn now() -> Timestamp {
 }
 
 fn old(name: &str) -> Account {
-    let mut account = Account::new(AccountId::new(name), format!("{name}@contoso.com"));
+    let mut account = Account::new(AccountId::new(name), format!("{name}@contoso.com"))
+        .holding(Holdings::default());
     account.password_changed = Some("2020-01-01T00:00:00Z".parse().unwrap());
     account
 }

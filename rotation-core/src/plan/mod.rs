@@ -2,6 +2,8 @@
 
 mod decision;
 mod file;
+mod stream;
 
 pub use decision::{Decision, Planned, SkipReason};
 pub use file::{PlanEntry, PlanError, PlanHeader, PlanTenant, PlanWriter, ReviewedPlan};
+pub use stream::Plan;
