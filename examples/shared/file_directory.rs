@@ -35,7 +35,6 @@ pub(crate) fn hash(id: &AccountId, password: &str) -> String {
 
 #[async_trait]
 impl RotationBackend for FileDirectory {
-    /// Whoever may write the file may set every password in it.
     async fn caller(&self) -> Result<Caller, BackendError> {
         let mut caller = Caller::app_only(TenantId::new("file"), AccountId::new("rotation"));
         caller.roles = vec![RoleAssignment::active(RoleId::GLOBAL_ADMINISTRATOR)];
@@ -51,8 +50,7 @@ impl RotationBackend for FileDirectory {
             }
         };
         let accounts = users.into_iter().map(|(id, (name, changed, _))| {
-            let nothing = Holdings::default(); // what is not said to be known is denied
-            let mut account = Account::new(AccountId::new(&id), name).holding(nothing);
+            let mut account = Account::new(AccountId::new(&id), name).holding(Holdings::default());
             account.password_changed = changed;
             account
         });

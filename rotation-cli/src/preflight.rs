@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rotation_core::{
-    Account, AccountId, Caller, Capability, Denial, PlanTenant, Problem, RotationBackend, RuleSet,
-    StoreError, TenantId, capability,
+    Account, AccountId, Caller, Capability, Denial, Holdings, PlanTenant, Problem, RotationBackend,
+    RuleSet, StoreError, TenantId, capability,
 };
 use secret_stores::SqliteStore;
 use uuid::Uuid;
@@ -139,7 +139,8 @@ fn check_permission(caller: &Caller) -> Result<String, Problem> {
 /// An ordinary account stands for those that the caller should reach. One that is outside of its administrative units
 /// still tells that it has a role.
 fn check_role(caller: &Caller, rules: RuleSet) -> Result<String, Problem> {
-    let ordinary = Account::new(AccountId::new("an ordinary account"), "");
+    let ordinary =
+        Account::new(AccountId::new("an ordinary account"), "").holding(Holdings::default());
     match capability(caller, &ordinary, rules) {
         Capability::Allowed { by } => Ok(format!("may rotate ordinary accounts as {by}")),
         Capability::Denied {

@@ -45,6 +45,8 @@ struct Totals {
     denied: u64,
     failed: u64,
     unsettled: u64,
+    /// Due, but the run stopped before their turn came.
+    not_tried: u64,
     seconds: f64,
     /// HTTP requests: reads as well as passwords.
     requests: u64,
@@ -58,6 +60,7 @@ impl Totals {
         self.denied += other.denied;
         self.failed += other.failed;
         self.unsettled += other.unsettled;
+        self.not_tried += other.not_tried;
         self.seconds += other.seconds;
         self.requests += other.requests;
         self.throttled += other.throttled;
@@ -83,6 +86,7 @@ impl TenantSummary {
         self.totals.rotated = report.rotated;
         self.totals.failed = report.failed;
         self.totals.unsettled = report.unsettled;
+        self.totals.not_tried = report.not_tried;
         self.totals.seconds = report.seconds;
         self.stopped = report.stopped;
         self.problems = report.problems;

@@ -99,6 +99,12 @@ fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
     if let Some(stopped) = &tenant.stopped {
         output::line(&format!("\n{}: {}", tenant.name, describe(stopped)))?;
     }
+    if tenant.totals.not_tried > 0 {
+        let count = tenant.totals.not_tried;
+        output::line(&format!(
+            "{count} accounts under way were not tried any more; they keep their passwords"
+        ))?;
+    }
     let shown = tenant.problems.iter().take(MOST_PROBLEMS);
     shown.clone().try_for_each(print_problem)?;
     let all = tenant.totals.failed + tenant.totals.unsettled;
