@@ -1,19 +1,23 @@
 //! The durable engine: plan → stage → set → verify → commit, for many accounts at once.
 //!
-//! [`Run`] takes planned accounts while fewer than [`EngineOptions::concurrency`] are under way. Each is one
-//! [`rotate`] future, a straight line of steps for one account. Their calls to store and backend meet in three
-//! [`batch`] workers, so that one durable write serves many accounts. All of it is one future, driven by whoever reads
+//! [`drive`] takes planned accounts while there is room. Each is one [`rotate`] future, a straight line of steps for one
+//! account. Their calls to store and backend meet in three [`batch`] workers, so that one durable write serves many
+//! accounts. All of it is one future, driven by whoever reads
 //! the events: nothing is spawned, a slow reader slows the run, and dropping it stops the run at any point without loss.
 
 mod batch;
 mod breaker;
+mod drive;
+mod feed;
 mod gate;
 mod retry;
 mod rotate;
 mod run;
+mod stop;
 
 pub use retry::RetryPolicy;
-pub use run::{Run, StopHandle};
+pub use run::Run;
+pub use stop::StopHandle;
 
 use std::collections::HashSet;
 use std::sync::Arc;

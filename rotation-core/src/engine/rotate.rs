@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use super::batch::Batcher;
+use super::feed::{Events, Tally};
 use super::gate::Gate;
-use super::run::{Events, StopHandle, Tally};
+use super::stop::StopHandle;
 use super::{Engine, EngineOptions};
 use crate::{
     Account, AccountKey, AccountResult, EventKind, NewVersion, Outcome, Problem, Refusal,

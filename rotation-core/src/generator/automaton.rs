@@ -3,8 +3,11 @@ use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::noncontiguous::NFA;
 
 use super::GenerateError;
-use super::product::MOST_WORDS;
 use crate::policy::{Forbidden, fold};
+
+/// The largest table of counts, in words of 64 bits: a few hundred megabytes. Only absurd rules come near it: the
+/// default ones need 400 counts of three words for each character of the forbidden terms.
+pub(super) const MOST_WORDS: u64 = 1 << 24;
 
 /// Reads texts and stops at the first forbidden term (Aho and Corasick, "Efficient string matching", 1975).
 pub(super) struct Automaton(NFA);

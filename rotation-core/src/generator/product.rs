@@ -2,15 +2,11 @@ use num_bigint::BigUint;
 use rand::CryptoRng;
 
 use super::GenerateError;
-use super::automaton::Automaton;
+use super::automaton::{Automaton, MOST_WORDS};
 use super::choice::Choice;
 use super::needs::Needs;
 use super::steps::{Steps, explore};
 use super::template::{Template, Token};
-
-/// The largest table of counts, in words of 64 bits: a few hundred megabytes. Only absurd rules come near it: the
-/// default ones need 400 counts of three words for each character of the forbidden terms.
-pub(super) const MOST_WORDS: u64 = 1 << 24;
 
 /// All texts of a template that satisfy its minimums and contain no forbidden term, counted exactly.
 ///
