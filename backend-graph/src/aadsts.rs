@@ -4,7 +4,14 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::answer::last_cause;
-use crate::auth::TokenError;
+
+/// Why there is no token. Nothing was sent to Graph.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenError {
+    pub(crate) problem: Problem,
+    /// Whether it may pass by itself.
+    pub(crate) transient: bool,
+}
 
 /// What a code of the token endpoint means
 /// (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).

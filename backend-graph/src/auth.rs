@@ -11,7 +11,7 @@ use reqwest::header::HeaderValue;
 use rotation_core::Problem;
 use secrecy::ExposeSecret;
 
-use crate::aadsts;
+use crate::aadsts::{self, TokenError};
 use crate::config::{Credential, GraphConfig};
 use crate::error::ConfigError;
 use crate::transport::Transport;
@@ -42,14 +42,6 @@ struct Held {
 pub(crate) struct Token {
     text: Secret,
     generation: u64,
-}
-
-/// Why there is no token. Nothing was sent to Graph.
-#[derive(Clone, Debug)]
-pub(crate) struct TokenError {
-    pub(crate) problem: Problem,
-    /// Whether it may pass by itself.
-    pub(crate) transient: bool,
 }
 
 impl TokenSource {

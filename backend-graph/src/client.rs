@@ -7,9 +7,10 @@ use reqwest::{Certificate, Method, StatusCode, redirect, retry};
 use rotation_core::Problem;
 use uuid::Uuid;
 
+use crate::aadsts::TokenError;
 use crate::address::{GraphRoot, GraphUrl};
 use crate::answer::{Answer, last_cause};
-use crate::auth::{Token, TokenError, TokenSource};
+use crate::auth::{Token, TokenSource};
 use crate::cloud::CustomCloud;
 use crate::config::GraphConfig;
 use crate::consent::Consent;

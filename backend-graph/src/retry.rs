@@ -4,9 +4,9 @@ use rotation_core::BackendError;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
+use crate::aadsts::TokenError;
 use crate::address::GraphUrl;
 use crate::answer::{Answer, Need};
-use crate::auth::TokenError;
 use crate::client::{Call, Client, SendError};
 
 /// How long to wait before each repeat of a read, unless the server says how long. One listing reads one thing at a
