@@ -6,11 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::HeaderName;
 use jiff::Timestamp;
 use uuid::Uuid;
-
-use crate::graph::GraphError;
 
 /// So many writes per period, as a bucket that starts full.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,6 +96,17 @@ const WARN_FROM: f64 = 0.8;
 /// Refused requests count too, but no caller digs itself in deeper than this share of the quota.
 const MAX_DEBT: f64 = 0.05;
 
+/// A quota that one more write overruns.
+#[derive(Debug)]
+pub(crate) struct Overrun {
+    /// Seconds until the write would fit.
+    pub(crate) retry_after: u64,
+    /// Which quota, as `x-ms-throttle-scope` names it.
+    pub(crate) scope: String,
+    /// The share of the quota that is used.
+    pub(crate) usage: String,
+}
+
 /// The buckets of one server.
 #[derive(Debug)]
 pub(crate) struct Throttles {
@@ -120,7 +128,7 @@ impl Throttles {
         app: Uuid,
         tenant: Uuid,
         now: Timestamp,
-    ) -> Result<Option<String>, GraphError> {
+    ) -> Result<Option<String>, Overrun> {
         let Some(limits) = &self.limits else {
             return Ok(None);
         };
@@ -147,19 +155,11 @@ impl Throttles {
         }
         drop(buckets);
         match refused {
-            Some((wait, scope)) => Err(GraphError::throttled(wait.ceil().max(1.0) as u64)
-                .header(
-                    HeaderName::from_static("x-ms-throttle-scope"),
-                    scope.header(app, tenant),
-                )
-                .header(
-                    HeaderName::from_static("x-ms-throttle-information"),
-                    "WriteLimitExceeded".to_owned(),
-                )
-                .header(
-                    HeaderName::from_static("x-ms-throttle-limit-percentage"),
-                    format!("{used:.2}"),
-                )),
+            Some((wait, scope)) => Err(Overrun {
+                retry_after: wait.ceil().max(1.0) as u64,
+                scope: scope.header(app, tenant),
+                usage: format!("{used:.2}"),
+            }),
             None => Ok((used > WARN_FROM).then(|| format!("{used:.2}"))),
         }
     }
@@ -201,7 +201,7 @@ mod tests {
             assert!(throttles.admit(APP, TENANT, start).is_ok());
         }
         let refused = throttles.admit(APP, TENANT, start).unwrap_err();
-        assert_eq!(refused.code, "TooManyRequests");
+        assert!(refused.retry_after > 0);
         assert!(throttles.admit(APP, Uuid::from_u128(3), start).is_ok());
         let rested = later(start, Duration::from_secs(1));
         assert!(throttles.admit(APP, TENANT, rested).is_ok());

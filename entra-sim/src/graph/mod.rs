@@ -26,6 +26,7 @@ use axum::http::{HeaderName, Method, StatusCode};
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, Route};
 use crate::reply::Reply;
+use crate::throttle::Overrun;
 use crate::world::World;
 
 /// The version that is served; `beta` is not.
@@ -60,10 +61,8 @@ impl Call<'_> {
         }
         let now = self.world.clock.now();
         let tenant = self.directory.id;
-        let usage = self
-            .world
-            .throttles
-            .admit(self.caller.client_id, tenant, now)?;
+        let throttles = &self.world.throttles;
+        let usage = throttles.admit(self.caller.client_id, tenant, now)?;
         let reply = self.write()?;
         Ok(match usage {
             Some(usage) => reply.header(
@@ -118,4 +117,17 @@ fn method_not_allowed() -> GraphError {
         "Request_BadRequest",
         "Specified HTTP method is not allowed for the request target.",
     )
+}
+
+impl From<Overrun> for GraphError {
+    fn from(overrun: Overrun) -> Self {
+        let header = HeaderName::from_static;
+        Self::throttled(overrun.retry_after)
+            .header(header("x-ms-throttle-scope"), overrun.scope)
+            .header(
+                header("x-ms-throttle-information"),
+                "WriteLimitExceeded".to_owned(),
+            )
+            .header(header("x-ms-throttle-limit-percentage"), overrun.usage)
+    }
 }
