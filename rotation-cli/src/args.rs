@@ -104,7 +104,7 @@ pub(crate) struct Apply {
     /// A reviewed plan, from `rotation plan --out`: only what it rotates is rotated
     pub(crate) plan: Option<PathBuf>,
 
-    /// Write every event to this new file, one JSON object a line
+    /// Add every event to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
 

@@ -9,7 +9,7 @@ use rotation_core::Event;
 use crate::exit::Failure;
 use crate::file;
 
-/// A new file that takes every event of a run, a line each, as it happens.
+/// A file that takes every event of a run, a line each, as it happens.
 #[derive(Debug)]
 pub(crate) struct EventFile {
     path: PathBuf,
@@ -17,12 +17,12 @@ pub(crate) struct EventFile {
 }
 
 impl EventFile {
-    /// Begins the file `path`, for its owner only and never over an existing one: events are evidence.
-    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = file::open_new(path).map_err(|error| {
+    /// Opens the file `path`. What earlier runs wrote stays: events are evidence, and each names its run.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let file = file::append(path).map_err(|error| {
             Failure::usage(miette::miette!(
-                help = "name a new file",
-                "cannot create {}: {error}",
+                help = "name a file in a folder that exists",
+                "cannot write {}: {error}",
                 path.display()
             ))
         })?;

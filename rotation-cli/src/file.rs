@@ -54,10 +54,10 @@ pub(crate) fn create(path: &Path, contents: &[u8]) -> io::Result<()> {
     draft.create()
 }
 
-/// Opens a new file for its owner only, to be written bit by bit.
-pub(crate) fn open_new(path: &Path) -> io::Result<File> {
+/// Opens a file, new ones for their owner only, so that what is written follows what is there.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.write(true).create_new(true);
+    options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
@@ -98,8 +98,8 @@ mod tests {
         create(&path, b"one").unwrap();
         let error = create(&path, b"two").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        assert!(open_new(&path).is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        append(&path).unwrap().write_all(b" and two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one and two");
     }
 
     #[cfg(unix)]
@@ -109,7 +109,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (one, two) = (directory.path().join("one"), directory.path().join("two"));
         create(&one, b"").unwrap();
-        open_new(&two).unwrap();
+        append(&two).unwrap();
         for path in [one, two] {
             let mode = path.metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{}", path.display());

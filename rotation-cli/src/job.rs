@@ -54,7 +54,7 @@ impl Job {
             let store = Arc::clone(&ready.store);
             let selection = Selection::new(reviewed, max);
             let surveyed = survey(config, common, ready, selection, &mut named).await?;
-            let events = events.as_deref().map(EventFile::create).transpose()?;
+            let events = events.as_deref().map(EventFile::open).transpose()?;
             Ok((store, surveyed, events))
         };
         let (store, surveyed, mut events) = interrupt.during(prepare).await?;

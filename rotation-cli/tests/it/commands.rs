@@ -155,12 +155,20 @@ fn apply_ends_with_0_if_everything_wanted_is_done() {
 }
 
 #[test]
-fn events_are_never_written_over_a_file() {
+fn events_follow_those_of_earlier_runs() {
     let world = World::new(60);
-    world.write("events.jsonl", "evidence");
+    world.write("events.jsonl", "evidence\n");
     let output = world.run(&["apply", "--events", "events.jsonl"]);
+    assert_eq!(output.code, Some(3), "{output:?}");
+    let events = world.read("events.jsonl");
+    assert!(events.starts_with("evidence\n{"), "{events}");
+}
+
+#[test]
+fn events_that_cannot_be_written_stop_the_run_before_it_begins() {
+    let world = World::new(60);
+    let output = world.run(&["apply", "--events", "no-such-folder/events.jsonl"]);
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert_eq!(world.read("events.jsonl"), "evidence");
     assert_eq!(world.sets(), 0);
 }
 
