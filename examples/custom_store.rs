@@ -21,10 +21,7 @@ struct Harness {
 
 impl Harness {
     fn store(&self) -> FileStore {
-        FileStore {
-            path: self.path.clone(),
-            recipient: self.identity.to_public(),
-        }
+        FileStore::new(self.path.clone(), self.identity.to_public())
     }
 }
 

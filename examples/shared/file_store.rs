@@ -1,8 +1,9 @@
 //! A store of one's own: one file of JSON lines, locked for each write, every password sealed with `age`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use age::x25519::{Identity, Recipient};
 use async_trait::async_trait;
@@ -23,8 +24,10 @@ enum Line {
 }
 
 pub(crate) struct FileStore {
-    pub(crate) path: PathBuf,
-    pub(crate) recipient: Recipient,
+    path: PathBuf,
+    recipient: Recipient,
+    /// What the lines up to this length of the file come to.
+    known: Mutex<(Versions, u64)>,
 }
 
 /// Every version that was not discarded, with its sealed password.
@@ -54,21 +57,29 @@ fn unavailable(error: std::io::Error) -> StoreError {
 }
 
 impl FileStore {
-    /// The versions, and how long the file is without the line that a crash may have cut short.
-    fn read(file: &File) -> Result<(Versions, u64), StoreError> {
-        let (mut versions, mut length) = (Versions::new(), 0);
+    pub(crate) fn new(path: PathBuf, recipient: Recipient) -> Self {
+        Self {
+            path,
+            recipient,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Follows the lines that were added, whoever added them; one that a crash has cut short does not count.
+    fn follow(file: &mut File, (versions, length): &mut (Versions, u64)) -> Result<(), StoreError> {
+        file.seek(SeekFrom::Start(*length)).map_err(unavailable)?;
         let (mut reader, mut line) = (BufReader::new(file), String::new());
         while reader.read_line(&mut line).map_err(unavailable)? > 0 && line.ends_with('\n') {
             let parsed = serde_json::from_str(&line);
             let broken = |error: serde_json::Error| Problem::new(error.to_string());
             apply(
-                &mut versions,
+                versions,
                 parsed.map_err(broken).map_err(StoreError::Unusable)?,
             );
-            length += line.len() as u64;
+            *length += line.len() as u64;
             line.clear();
         }
-        Ok((versions, length))
+        Ok(())
     }
 
     /// Adds the lines that `decide` makes of what is there, durably, while nobody else writes.
@@ -76,20 +87,22 @@ impl FileStore {
         &self,
         decide: impl FnOnce(&mut Versions) -> (Vec<Line>, T),
     ) -> Result<T, StoreError> {
-        let write = || {
-            let mut file = OpenOptions::new()
+        let open = || {
+            let mut options = OpenOptions::new();
+            let file = options
                 .create(true)
                 .read(true)
                 .append(true)
                 .open(&self.path)?;
             file.lock()?;
-            file.rewind()?;
             Ok(file)
         };
-        let mut file: File = write().map_err(unavailable)?;
-        let (mut versions, length) = Self::read(&file)?;
-        file.set_len(length).map_err(unavailable)?;
-        let (lines, answer) = decide(&mut versions);
+        let mut file: File = open().map_err(unavailable)?;
+        let mut known = self.known.lock().expect("no holder panics");
+        Self::follow(&mut file, &mut known)?;
+        file.set_len(known.1).map_err(unavailable)?;
+        // on a copy: what is not durable is not known
+        let (lines, answer) = decide(&mut known.0.clone());
         let text: String = lines
             .iter()
             .map(|line| serde_json::to_string(line).expect("plain data") + "\n")
