@@ -50,6 +50,10 @@ fn store_faults() -> Vec<(&'static str, Option<StoreFault>)> {
     vec![
         ("sound", None),
         ("stage fails", Some(StoreFault::on(StoreOp::Stage))),
+        (
+            "stage fails for good",
+            Some(StoreFault::on(StoreOp::Stage).forever()),
+        ),
         ("stage answer lost", lost(StoreOp::Stage)),
         (
             "second stage fails",
@@ -117,7 +121,7 @@ async fn never_lost_whatever_directory_and_store_do() {
             runs += 1;
         }
     }
-    assert_eq!(runs, (1 + 8 + 64 + 512) * 9);
+    assert_eq!(runs, (1 + 8 + 64 + 512) * 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,6 +146,27 @@ async fn never_lost_at_any_cancellation_point() {
         }
     }
     assert!(crashes > 2_000, "only {crashes} cancellation points");
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_lost_at_any_cancellation_point_of_a_verified_rotation() {
+    for sequence in sequences(1) {
+        for (store_name, store_fault) in store_faults() {
+            for polls in 0.. {
+                let (mut world, names) = struck(&sequence, store_fault.clone()).await;
+                world.policy.verify = rotation_core::Verify::Timestamp;
+                let engine = world.engine();
+                let plan = engine.plan(AccountQuery::All).await.unwrap();
+                let crashed = crash_after(polls, engine.run(plan)).await;
+                let context =
+                    format!("verified, [{names}], {store_name}, dropped after {polls} polls");
+                world.assert_nothing_lost(1, &context);
+                if !crashed {
+                    break;
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
