@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
-use crate::{Account, AccountId, BackendError, Caller, Outcome, Password};
+use crate::{Account, AccountId, BackendError, Caller, Outcome, Password, Problem};
 
 /// Reads the accounts of one tenant and sets their passwords.
 ///
@@ -19,6 +19,9 @@ use crate::{Account, AccountId, BackendError, Caller, Outcome, Password};
 /// The conformance suite `testkit::backend_suite` checks an implementation.
 #[async_trait]
 pub trait RotationBackend: Send + Sync {
+    /// What kind of backend this is, in a word: it goes into the history of every version.
+    fn name(&self) -> &'static str;
+
     /// The identity we act as, with its permissions and roles, as the directory sees it now.
     async fn caller(&self) -> Result<Caller, BackendError>;
 
@@ -46,6 +49,24 @@ pub trait RotationBackend: Send + Sync {
         &self,
         account: &AccountId,
     ) -> Result<Option<Timestamp>, BackendError>;
+
+    /// Whether `password` signs `account` in, asked of the directory by signing in. By default nobody can tell.
+    async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {
+        let (_, _) = (account, password);
+        SignIn::CannotTell(Problem::new("this backend cannot sign in as an account"))
+    }
+}
+
+/// What an attempt to sign in as an account said about a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "yes, no, or neither")]
+pub enum SignIn {
+    /// It is the right one, even if something else, like a second factor, was missing.
+    Right,
+    /// It is not the right one, or not yet everywhere.
+    Wrong,
+    /// The directory does not let us find out this way.
+    CannotTell(Problem),
 }
 
 /// Which accounts to read.

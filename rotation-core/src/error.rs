@@ -1,10 +1,11 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::VersionKey;
+use crate::{AccountKey, Lease, RunId, VersionKey};
 
 /// What went wrong, in words for a person: one sentence, the fix, and the server's id of the request for its support.
 ///
@@ -92,9 +93,33 @@ impl BackendError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The version is not pending: never staged, discarded, or overtaken by a later version that became current.
+    /// Another run staged a version of the account meanwhile. This one is kept as pending: the account is unsettled.
+    #[error("another run took account {} over before version {} was committed", .0.account, .0.version)]
+    Fenced(VersionKey),
+    /// Another run is at work on the account: leave it to that one.
+    #[error("run {run} is at work on account {account}")]
+    Leased {
+        /// The account.
+        account: AccountKey,
+        /// The other run.
+        run: RunId,
+        /// When its lease lapses, unless it is renewed.
+        lapses_in: Duration,
+    },
+    /// The lease of this run lapsed or was never taken: other runs may be at work on its accounts, so it must not go on.
+    #[error("the lease of run {} in tenant {} has lapsed", .0.run, .0.tenant)]
+    LeaseLost(Lease),
+    /// The version is not pending: never staged, discarded, current before, or overtaken by a later version of its run.
     #[error("version {} of account {} is not pending", .0.version, .0.account)]
     NotPending(VersionKey),
+    /// Another run rotated the account since it was planned: leave it as it is.
+    #[error("run {run} rotated account {account} meanwhile")]
+    RotatedSince {
+        /// The account.
+        account: AccountKey,
+        /// The other run.
+        run: RunId,
+    },
     /// May pass by itself: try again. Whether the change was made is not known.
     #[error("{problem}")]
     Unavailable {

@@ -57,7 +57,7 @@ mod store;
 pub mod testkit;
 
 pub use account::{Account, AccountKind, Holdings};
-pub use backend::{AccountQuery, RotationBackend, SetPassword};
+pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
 pub use capability::{Capability, Denial, RuleSet, capability};
 pub use clock::{Clock, SystemClock};
@@ -80,4 +80,7 @@ pub use policy::{
 };
 pub use report::{AccountProblem, Report};
 pub use role::{AssignmentState, BuiltInRole, RoleAssignment, RoleId, Scope, role_named};
-pub use store::{NewVersion, SecretReader, SecretStore, Select, Version, VersionKey, VersionState};
+pub use store::{
+    Commit, Committed, Lease, NewVersion, Origin, SecretReader, SecretStore, Select, Version,
+    VersionKey, VersionState,
+};

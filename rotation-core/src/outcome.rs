@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::Problem;
 
 /// What became of one request to set a password. This decides everything that follows.
@@ -10,6 +12,8 @@ pub enum Outcome {
     Applied {
         /// The server's id of the request.
         request_id: Option<String>,
+        /// When the server answered, by its own clock, if it said so.
+        answered_at: Option<Timestamp>,
     },
     /// The request never left this machine (no connection, no token): nothing was applied. Worth repeating.
     NotSent(Problem),

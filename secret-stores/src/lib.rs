@@ -27,14 +27,14 @@
 //! # Ok(()) }
 //! ```
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "seal")]
 mod keys;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "seal")]
 mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "seal")]
 pub use keys::{Identities, KeyError, KeyPair, Recipients, keygen};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteReader, SqliteStore};
