@@ -33,6 +33,15 @@ pub enum EventKind {
         #[serde(flatten)]
         outcome: OutcomeSummary,
     },
+    /// Someone else changed the password of an account after we committed ours.
+    Drifted {
+        /// The account.
+        account: AccountId,
+        /// Its user name.
+        upn: String,
+        /// When, by the directory's clock.
+        changed: Timestamp,
+    },
     /// The decision on an account.
     Decided {
         /// The account.
@@ -67,6 +76,15 @@ pub enum EventKind {
         /// How long.
         seconds: f64,
     },
+    /// The run begins.
+    RunStarted {
+        /// Who acts.
+        caller: AccountId,
+        /// Through which backend.
+        backend: &'static str,
+        /// By which policy.
+        policy: String,
+    },
     /// The run is over.
     RunFinished {
         /// What it did.
@@ -93,6 +111,12 @@ pub enum AccountResult {
         /// What happened.
         #[serde(flatten)]
         problem: Problem,
+    },
+    /// It was left to another run that is at work on it, or has rotated it since this one was planned.
+    LeftToOther {
+        /// The other run.
+        #[serde(rename = "other_run")]
+        run: RunId,
     },
     /// It keeps its password: the run stopped before its turn came.
     NotTried,
@@ -134,6 +158,18 @@ pub enum StopReason {
     },
     /// Somebody asked for it.
     Interrupted,
+    /// The store did not let the run go on: its lease could not be taken, or lapsed.
+    LeaseLost {
+        /// What happened.
+        #[serde(flatten)]
+        problem: Problem,
+    },
+    /// The audit record could not be written.
+    Unrecorded {
+        /// What happened.
+        #[serde(flatten)]
+        problem: Problem,
+    },
     /// The accounts could not be read to their end.
     Unreadable {
         /// What happened.
@@ -177,7 +213,7 @@ impl From<&Outcome> for OutcomeSummary {
                 _ => None,
             },
             problem: problem.cloned(),
-            applied_request_id: if let Outcome::Applied { request_id } = outcome {
+            applied_request_id: if let Outcome::Applied { request_id, .. } = outcome {
                 request_id.clone()
             } else {
                 None

@@ -36,6 +36,7 @@
 //! What is promised, and how each promise is kept, stands in the README and ARCHITECTURE of the project.
 
 mod account;
+mod audit;
 mod backend;
 mod caller;
 mod capability;
@@ -57,6 +58,7 @@ mod store;
 pub mod testkit;
 
 pub use account::{Account, AccountKind, Holdings};
+pub use audit::{AuditError, AuditLog};
 pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
 pub use capability::{Capability, Denial, RuleSet, capability};
@@ -72,9 +74,9 @@ pub use plan::{
     Decision, Plan, PlanEntry, PlanError, PlanHeader, PlanTenant, PlanWriter, Planned,
     ReviewedPlan, SkipReason,
 };
-pub use planner::Planner;
+pub use planner::{Known, Planner};
 pub use policy::{
-    Age, Class, Collision, Due, Forbidden, NeverChanged, PassphrasePolicy, PassphraseRules,
+    Age, Class, Collision, Drift, Due, Forbidden, NeverChanged, PassphrasePolicy, PassphraseRules,
     PasswordPolicy, PasswordRules, Policy, PolicyError, Rule, Selector, Tolerance, Treatment,
     Verify, forbidden_parts,
 };

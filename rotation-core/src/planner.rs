@@ -1,20 +1,66 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::{
-    Account, AccountId, Caller, Capability, Decision, Due, Planned, Policy, SkipReason, capability,
+    Account, AccountId, Caller, Capability, Decision, Drift, Due, Planned, Policy, SkipReason,
+    Version, VersionState, capability,
 };
 
-/// Decides what is to become of each account: a pure function of policy, caller, time and the accounts that earlier
-/// runs left unsettled.
+/// Decides what is to become of each account: a pure function of policy, caller, time and what the store knows of
+/// earlier runs.
 #[derive(Clone, Debug)]
 pub struct Planner {
     policy: Policy,
     caller: Caller,
     now: Timestamp,
-    unsettled: HashSet<AccountId>,
+    known: Known,
+}
+
+/// What a store knows of the accounts of one tenant, as far as it decides what is due. Made from its versions.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The accounts with a pending version, each with its user name when that was staged.
+    pub(crate) unsettled: HashMap<AccountId, String>,
+    /// By a hash of the object id, because there may be a million of them: the latest change time of ours, in milliseconds.
+    baselines: HashMap<u64, i64>,
+}
+
+impl Known {
+    /// Takes note of a version, in whatever order they come.
+    pub fn note(&mut self, version: &Version) {
+        let account = &version.key.account.account;
+        match version.state {
+            VersionState::Pending => {
+                self.unsettled
+                    .insert(account.clone(), version.user_name.clone());
+            }
+            VersionState::Current => {
+                let committed = version.committed.as_ref();
+                if let Some(baseline) = committed.and_then(|known| known.baseline) {
+                    self.baselines
+                        .insert(hash(account), baseline.as_millisecond());
+                }
+            }
+            VersionState::Previous => {}
+        }
+    }
+
+    /// When someone else changed the password of `account` after we committed ours; `None` as far as we can tell.
+    fn drifted(&self, account: &Account) -> Option<Timestamp> {
+        let baseline = *self.baselines.get(&hash(&account.id))?;
+        account
+            .password_changed
+            .filter(|changed| changed.as_millisecond() > baseline)
+    }
+}
+
+fn hash(account: &AccountId) -> u64 {
+    let digest = Sha256::digest(account.as_str());
+    let head = digest.iter().take(8);
+    head.fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 impl Planner {
@@ -25,14 +71,15 @@ impl Planner {
             policy,
             caller,
             now,
-            unsettled: HashSet::new(),
+            known: Known::default(),
         }
     }
 
-    /// Adds the accounts with a pending version of an earlier run. They are due whatever their age.
+    /// Adds what the store knows: accounts with a pending version of an earlier run are due whatever their age, and
+    /// drift is told.
     #[must_use]
-    pub fn with_unsettled(self, unsettled: HashSet<AccountId>) -> Self {
-        Self { unsettled, ..self }
+    pub fn with_known(self, known: Known) -> Self {
+        Self { known, ..self }
     }
 
     /// What is to become of `account`.
@@ -47,17 +94,60 @@ impl Planner {
         }
     }
 
+    /// The same, with what the store knows of the account.
+    #[must_use]
+    pub fn plan_one(&self, account: Account) -> Planned {
+        let mut planned = Planned::new(
+            account,
+            Decision::Skip {
+                why: SkipReason::Gone,
+            },
+        );
+        planned.decision = self.decide(&planned.account);
+        planned.unsettled = self.known.unsettled.contains_key(&planned.account.id);
+        planned.drifted = self.drifted(&planned.account);
+        planned
+    }
+
     /// Decides account by account, as they arrive.
     pub fn plan<E>(
         self,
         accounts: impl Stream<Item = Result<Account, E>>,
     ) -> impl Stream<Item = Result<Planned, E>> {
-        accounts.map(move |account| {
-            account.map(|account| Planned {
-                decision: self.decide(&account),
+        accounts.map(move |account| account.map(|account| self.plan_one(account)))
+    }
+
+    /// The accounts that an earlier run left unsettled.
+    pub(crate) fn unsettled(&self) -> &HashMap<AccountId, String> {
+        &self.known.unsettled
+    }
+
+    /// The unsettled accounts that `found` lacks: each stands for itself in the plan, so that it is reported.
+    pub(crate) fn gone(&self, found: &HashSet<AccountId>) -> Vec<Planned> {
+        let gone = self
+            .known
+            .unsettled
+            .iter()
+            .filter(|(id, _)| !found.contains(*id));
+        gone.map(|(id, user_name)| {
+            let account = Account::new(id.clone(), user_name);
+            let mut planned = Planned::new(
                 account,
-            })
+                Decision::Skip {
+                    why: SkipReason::Gone,
+                },
+            );
+            planned.unsettled = true;
+            planned
         })
+        .collect()
+    }
+
+    fn drifted(&self, account: &Account) -> Option<Timestamp> {
+        match self.policy.drift {
+            Drift::Ignore => None,
+            Drift::Report | Drift::Rotate => self.known.drifted(account),
+        }
     }
 
     fn due(&self, account: &Account) -> Result<Due, SkipReason> {
@@ -65,8 +155,13 @@ impl Planner {
             return Err(SkipReason::OwnAccount);
         }
         self.policy.selected(account)?;
-        if self.unsettled.contains(&account.id) {
+        if self.known.unsettled.contains_key(&account.id) {
             return Ok(Due::Unsettled);
+        }
+        if self.policy.drift == Drift::Rotate
+            && let Some(changed) = self.drifted(account)
+        {
+            return Ok(Due::Drifted { changed });
         }
         self.policy.due(account, self.now)
     }

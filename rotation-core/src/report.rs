@@ -18,6 +18,10 @@ pub struct Report {
     pub failed: u64,
     /// Accounts of which it is not known which version is live; the store has all of them.
     pub unsettled: u64,
+    /// Accounts that were left to another run at work on the same store.
+    pub left_to_others: u64,
+    /// Accounts whose password someone else changed since we committed ours.
+    pub drifted: u64,
     /// Accounts that were to be rotated, but whose turn had not come when the run stopped.
     pub not_tried: u64,
     /// How long it took.
@@ -60,6 +64,8 @@ impl Report {
             denied: 0,
             failed: 0,
             unsettled: 0,
+            left_to_others: 0,
+            drifted: 0,
             not_tried: 0,
             seconds: 0.0,
             requests: 0,
@@ -69,7 +75,7 @@ impl Report {
         }
     }
 
-    /// How many accounts were tried.
+    /// How many accounts were tried, or were left unsettled by an earlier run.
     #[must_use]
     pub fn tried(&self) -> u64 {
         self.rotated + self.failures()
@@ -91,6 +97,10 @@ impl Report {
         let (unsettled, problem) = match result {
             AccountResult::Rotated { .. } => {
                 self.rotated += 1;
+                return;
+            }
+            AccountResult::LeftToOther { .. } => {
+                self.left_to_others += 1;
                 return;
             }
             AccountResult::NotTried => {

@@ -347,9 +347,7 @@ impl Select {
             Self::All => true,
             Self::Account(one) => account == one,
             Self::Tenant(tenant) => account.tenant == *tenant,
-            Self::Pending(tenant) => {
-                account.tenant == *tenant && state == VersionState::Pending
-            }
+            Self::Pending(tenant) => account.tenant == *tenant && state == VersionState::Pending,
         }
     }
 }

@@ -31,9 +31,14 @@ pub(super) fn batcher<I, O>(size: usize, parallel: usize) -> (Batcher<I, O>, Wor
 impl<I, O> Batcher<I, O> {
     /// The answer to `item`; `None` if it is missing from what the batch was answered with.
     pub(super) async fn call(&self, item: I) -> Option<O> {
+        self.post(item).await?.await.ok()
+    }
+
+    /// Hands `item` over; whoever does not care for the answer drops what is returned.
+    pub(super) async fn post(&self, item: I) -> Option<oneshot::Receiver<O>> {
         let (reply, answer) = oneshot::channel();
         self.0.send((item, reply)).await.ok()?;
-        answer.await.ok()
+        Some(answer)
     }
 }
 

@@ -1,35 +1,48 @@
 //! Canary and circuit breaker: how far a run may go wrong before it stops by itself.
 
-use crate::{AccountResult, Policy, Report, StopReason};
+use crate::{AccountResult, Policy, StopReason};
 
-pub(super) struct Breaker<'a>(&'a Policy);
+pub(super) struct Breaker<'a> {
+    policy: &'a Policy,
+    tried: u64,
+    failures: u64,
+}
 
 impl<'a> Breaker<'a> {
     pub(super) fn new(policy: &'a Policy) -> Self {
-        Self(policy)
+        Self {
+            policy,
+            tried: 0,
+            failures: 0,
+        }
     }
 
     /// How many more accounts may be begun, with `under_way` of them begun and not finished.
-    pub(super) fn allows(&self, report: &Report, under_way: usize, most: usize) -> bool {
-        let begun = report.tried() + under_way as u64;
-        let canary_done = report.tried() >= self.0.canary;
-        under_way < most && (canary_done || begun < self.0.canary)
+    pub(super) fn allows(&self, under_way: usize, most: usize) -> bool {
+        let begun = self.tried + under_way as u64;
+        let canary_done = self.tried >= self.policy.canary;
+        under_way < most && (canary_done || begun < self.policy.canary)
     }
 
-    /// Whether the run must stop now that `last` is in `report`.
-    pub(super) fn trips(&self, report: &Report, last: &AccountResult) -> Option<StopReason> {
-        let (AccountResult::Failed { problem } | AccountResult::Unsettled { problem }) = last
-        else {
-            return None;
+    /// Counts an account that was begun and ended; the reason to stop, if that is one.
+    pub(super) fn count(&mut self, ended: &AccountResult) -> Option<StopReason> {
+        let problem = match ended {
+            AccountResult::Failed { problem } | AccountResult::Unsettled { problem } => problem,
+            AccountResult::Rotated { .. } => {
+                self.tried += 1;
+                return None;
+            }
+            AccountResult::LeftToOther { .. } | AccountResult::NotTried => return None,
         };
-        let (failures, tried, problem) = (report.failures(), report.tried(), problem.clone());
-        if tried <= self.0.canary {
-            return Some(StopReason::Canary {
-                canary: self.0.canary,
-                problem,
-            });
+        self.tried += 1;
+        self.failures += 1;
+        let problem = problem.clone();
+        if self.tried <= self.policy.canary {
+            let canary = self.policy.canary;
+            return Some(StopReason::Canary { canary, problem });
         }
-        self.0
+        let (failures, tried) = (self.failures, self.tried);
+        self.policy
             .max_failures
             .exceeded(failures, tried)
             .then_some(StopReason::Failures {

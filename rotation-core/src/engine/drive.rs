@@ -1,21 +1,26 @@
 //! Many accounts at once: takes them from the plan, lets them share the store's writes, and records how they end.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::batch::{Worker, batcher};
 use super::breaker::Breaker;
 use super::feed::{Events, Tally};
 use super::gate::Gate;
-use super::rotate::Shared;
+use super::lease::HeldLease;
+use super::rotate::{Ended, Shared};
 use super::stop::StopHandle;
+use super::trouble::Trouble;
 use super::{Engine, EngineOptions};
 use crate::{
-    Account, AccountId, AccountResult, Decision, EventKind, NewVersion, Outcome, Plan, Planned,
-    Problem, Report, SetPassword, SkipReason, StopReason, StoreError, VersionKey,
+    AccountId, AccountResult, Commit, Decision, Event, EventKind, Lease, NewVersion, Outcome, Plan,
+    Planned, Problem, Report, RunId, SetPassword, SkipReason, StopReason, StoreError,
 };
 
 /// How many accounts are under way for each request to the directory: the others wait for the store, whose durable
@@ -36,61 +41,156 @@ impl EngineOptions {
 }
 
 /// Executes `plan` to its end.
-pub(super) async fn work(engine: &Engine, plan: Plan<'_>, events: Events, stop: StopHandle) {
+pub(super) async fn work(
+    engine: &Engine,
+    run: RunId,
+    plan: Plan<'_>,
+    events: mpsc::Sender<Event>,
+    stop: StopHandle,
+) {
     let started = Instant::now();
     let requests = engine.options.requests();
     let accounts = engine.options.accounts_under_way();
-    let (stage, stage_worker) = batcher(accounts, 1);
     let batch = engine.backend.max_batch().clamp(1, accounts);
+    let (stage, stage_worker) = batcher(accounts, 1);
     let (set, set_worker) = batcher(batch, requests);
     let (commit, commit_worker) = batcher(accounts, 1);
-    let tenant = events.tenant.clone();
-    let gate = Gate::open(requests * batch);
-    let tally = Tally::default();
-    let run = events.run_id;
+    let (audit, audit_worker) = batcher(accounts, 1);
+    let tenant = plan.tenant().clone();
+    let lease = HeldLease::new(
+        Arc::clone(&engine.store),
+        Arc::clone(&engine.clock),
+        Lease {
+            tenant: tenant.clone(),
+            run,
+        },
+        engine.options.lease,
+    );
+    let unrecorded = Trouble::default();
     let shared = Shared {
         engine,
         run,
-        tenant,
+        tenant: tenant.clone(),
+        caller: plan.caller().clone(),
+        planned_at: plan.planned_at(),
         stage,
         set,
         commit,
-        gate,
+        gate: Gate::open(requests * batch),
         stop,
-        events,
-        tally,
+        events: Events {
+            to: events,
+            audit: engine.audit.is_some().then_some(audit),
+            run_id: run,
+            tenant,
+            clock: Arc::clone(&engine.clock),
+        },
+        tally: Tally::default(),
     };
-
-    let driven = drive(&shared, plan);
-    let served = serve(engine, stage_worker, set_worker, commit_worker);
-    let mut report = tokio::select! {
-        report = driven => report,
+    let driven = async {
+        let mut report = begin(&shared, &lease, &unrecorded, plan).await;
+        report.seconds = started.elapsed().as_secs_f64();
+        shared.tally.add_to(&mut report);
+        let finished = EventKind::RunFinished { report };
+        shared.events.conclude(finished).await;
+    };
+    let served = async {
+        tokio::join!(
+            serve_store(engine, stage_worker, commit_worker),
+            serve_backend(engine, &lease, set_worker),
+            serve_audit(engine, &unrecorded, audit_worker),
+            lease.keep(),
+        );
         // the workers end only with `shared`
-        () = served => Report::new(run),
+        std::future::pending::<()>().await;
     };
-    report.seconds = started.elapsed().as_secs_f64();
-    shared.tally.add_to(&mut report);
-    shared.events.emit(EventKind::RunFinished { report }).await;
+    tokio::select! {
+        () = driven => {}
+        () = served => {}
+    }
+}
+
+/// Drives `plan` under a lease.
+async fn begin(
+    shared: &Shared<'_>,
+    lease: &HeldLease,
+    unrecorded: &Trouble,
+    plan: Plan<'_>,
+) -> Report {
+    let started = EventKind::RunStarted {
+        caller: shared.caller.clone(),
+        backend: shared.engine.backend.name(),
+        policy: shared.engine.policy.fingerprint(),
+    };
+    let begun = match shared.events.record(started).await {
+        Err(problem) => Err(StopReason::Unrecorded { problem }),
+        Ok(()) => lease
+            .take(&shared.engine.options.retry)
+            .await
+            .map_err(|error| StopReason::LeaseLost {
+                problem: Problem::new(format!("the store gives no lease: {error}")),
+            }),
+    };
+    match begun {
+        Ok(()) => {
+            let report = drive(shared, lease, unrecorded, plan).await;
+            lease.end().await;
+            report
+        }
+        Err(reason) => {
+            let mut report = Report::new(shared.run);
+            shared.events.emit(EventKind::Stopped(reason.clone())).await;
+            report.stopped = Some(reason);
+            report
+        }
+    }
+}
+
+/// An account that another run had when its turn came.
+struct Deferred {
+    planned: Planned,
+    until: Instant,
 }
 
 /// Takes accounts from the plan while there is room, and records how they end.
-async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
+async fn drive(
+    shared: &Shared<'_>,
+    lease: &HeldLease,
+    unrecorded: &Trouble,
+    mut plan: Plan<'_>,
+) -> Report {
     let mut report = Report::new(shared.run);
-    let breaker = Breaker::new(&shared.engine.policy);
+    let mut breaker = Breaker::new(&shared.engine.policy);
     let most = shared.engine.options.accounts_under_way();
     let mut under_way = FuturesUnordered::new();
     let mut busy: HashSet<AccountId> = HashSet::new();
+    let mut deferred: VecDeque<Deferred> = VecDeque::new();
     let mut taking = true;
-    while taking || !under_way.is_empty() {
-        let room = breaker.allows(&report, under_way.len(), most);
+    // those that another run had get a second turn, after all others
+    let mut second_turn = false;
+    while taking || !under_way.is_empty() || !deferred.is_empty() {
+        let room = breaker.allows(under_way.len(), most);
+        let going_on = report.stopped.is_none();
         let stopping = tokio::select! {
             biased;
-            () = shared.stop.requested_at_last(), if report.stopped.is_none() => Some(StopReason::Interrupted),
+            () = shared.stop.requested_at_last(), if going_on => Some(StopReason::Interrupted),
+            problem = lease.lost.at_last(), if going_on => Some(StopReason::LeaseLost { problem }),
+            problem = unrecorded.at_last(), if going_on => Some(StopReason::Unrecorded { problem }),
             Some(ended) = under_way.next() => {
-                let (account, result): (Account, AccountResult) = ended;
-                busy.remove(&account.id);
-                let stopping = finished(shared, &mut report, account, result, &breaker).await;
-                stopping.filter(|_| taking || !under_way.is_empty())
+                let (planned, ended): (Planned, Ended) = ended;
+                let result = match ended {
+                    Ended::With(result) => result,
+                    Ended::Leased { lapses_in, .. } if !second_turn && going_on => {
+                        let until = Instant::now() + lapses_in + LAPSE_MARGIN;
+                        deferred.push_back(Deferred { planned, until });
+                        continue;
+                    }
+                    Ended::Leased { by, .. } => AccountResult::LeftToOther { run: by },
+                };
+                busy.remove(&planned.account.id);
+                let stopping = breaker.count(&result);
+                finished(shared, &mut report, &planned, result).await;
+                stopping.filter(|_| taking || !under_way.is_empty() || !deferred.is_empty())
             }
             next = plan.next(), if taking && room => match next {
                 None => {
@@ -105,104 +205,171 @@ async fn drive(shared: &Shared<'_>, mut plan: Plan<'_>) -> Report {
                     }
                     if decided(shared, &mut report, &planned).await {
                         busy.insert(planned.account.id.clone());
-                        under_way.push(async move {
-                            let result = shared.rotate(&planned.account).await;
-                            (planned.account, result)
-                        });
+                        under_way.push(rotate(shared, planned, None));
                     }
                     None
                 }
             },
+            Some(next) = async { deferred.pop_front() }, if !taking && room && going_on && !deferred.is_empty() && (second_turn || under_way.is_empty()) => {
+                second_turn = true;
+                under_way.push(rotate(shared, next.planned, Some(next.until)));
+                None
+            }
         };
         if let Some(reason) = stopping
             && report.stopped.is_none()
         {
             taking = false;
             shared.events.emit(EventKind::Stopped(reason.clone())).await;
-            if matches!(
-                reason,
-                StopReason::Canary { .. } | StopReason::Failures { .. }
-            ) {
+            if !matches!(reason, StopReason::Unreadable { .. }) {
                 // whatever goes wrong would go wrong for those that wait for their turn, too
                 shared.stop.stop();
             }
             report.stopped = Some(reason);
+            for Deferred { planned, .. } in deferred.drain(..) {
+                finished(shared, &mut report, &planned, AccountResult::NotTried).await;
+            }
         }
     }
     report
 }
 
+/// Another machine's clock may be a little late.
+const LAPSE_MARGIN: Duration = Duration::from_millis(250);
+
+/// Rotates one account, not before `until`.
+async fn rotate(shared: &Shared<'_>, planned: Planned, until: Option<Instant>) -> (Planned, Ended) {
+    let waited = match until {
+        Some(until) => shared.stop.during(sleep_until(until)).await,
+        None => Some(()),
+    };
+    let ended = match waited {
+        Some(()) => shared.rotate(&planned).await,
+        None => Ended::With(AccountResult::NotTried),
+    };
+    (planned, ended)
+}
+
 /// Records the decision on an account; true if it is to be rotated.
 async fn decided(shared: &Shared<'_>, report: &mut Report, planned: &Planned) -> bool {
-    let Planned { account, decision } = planned;
+    let (account, upn) = (
+        planned.account.id.clone(),
+        planned.account.user_name.clone(),
+    );
+    if let Some(changed) = planned.drifted {
+        report.drifted += 1;
+        let (account, upn) = (account.clone(), upn.clone());
+        let drifted = EventKind::Drifted {
+            account,
+            upn,
+            changed,
+        };
+        shared.events.emit(drifted).await;
+    }
+    let (decision, reason) = (planned.decision.clone(), planned.decision.to_string());
+    let rotate = matches!(decision, Decision::Rotate { .. });
+    let left_as_it_is = planned.unsettled && !rotate;
     match decision {
+        _ if left_as_it_is => {}
         Decision::Rotate { .. } => {}
         Decision::Skip { .. } => report.skipped += 1,
         Decision::Deny { .. } => report.denied += 1,
     }
-    let (id, upn, reason) = (
-        account.id.clone(),
-        account.user_name.clone(),
-        decision.to_string(),
-    );
-    let decision = decision.clone();
-    let rotate = matches!(decision, Decision::Rotate { .. });
-    shared
-        .events
-        .emit(EventKind::Decided {
-            account: id,
-            upn,
-            decision,
-            reason,
-        })
+    let decided = EventKind::Decided {
+        account,
+        upn,
+        decision,
+        reason,
+    };
+    shared.events.emit(decided).await;
+    if left_as_it_is {
+        let problem = Problem::new(format!(
+            "an earlier run left it unsettled, and it cannot be settled: {}",
+            planned.decision
+        ))
+        .with_fix("every version that may be live is kept: `rotation reveal` shows them");
+        finished(
+            shared,
+            report,
+            planned,
+            AccountResult::Unsettled { problem },
+        )
         .await;
+    }
     rotate
 }
 
-/// Records how an account ended; the reason to stop, if that is one.
+/// Records how an account ended.
 async fn finished(
     shared: &Shared<'_>,
     report: &mut Report,
-    account: Account,
+    planned: &Planned,
     result: AccountResult,
-    breaker: &Breaker<'_>,
-) -> Option<StopReason> {
-    report.record(&account.id, &account.user_name, &result);
-    let stop = breaker.trips(report, &result);
-    let (account, upn) = (account.id, account.user_name);
-    shared
-        .events
-        .emit(EventKind::Finished {
-            account,
-            upn,
-            result,
-        })
-        .await;
-    stop
+) {
+    let (account, upn) = (&planned.account.id, &planned.account.user_name);
+    report.record(account, upn, &result);
+    let finished = EventKind::Finished {
+        account: account.clone(),
+        upn: upn.clone(),
+        result,
+    };
+    shared.events.emit(finished).await;
 }
 
-/// Answers what the accounts under way ask of store and backend.
-async fn serve(
+/// Answers what the accounts under way ask of the store.
+async fn serve_store(
     engine: &Engine,
     stage: Worker<NewVersion, Result<(), StoreError>>,
-    set: Worker<SetPassword, Outcome>,
-    commit: Worker<VersionKey, Result<(), StoreError>>,
+    commit: Worker<Commit, Result<(), StoreError>>,
 ) {
-    let (store, backend, limit) = (
-        &engine.store,
-        &engine.backend,
-        engine.options.attempt_timeout,
-    );
-    let lost = &*format!("no answer within {limit:?}");
+    let store = &engine.store;
     tokio::join!(
-        stage.run(|batch: Vec<NewVersion>| async move {
-            let staged = store.stage(&batch).await;
-            batch.iter().map(|_| staged.clone()).collect()
-        }),
-        set.run(|batch: Vec<SetPassword>| async move {
-            let answer = timeout(limit, backend.set_passwords(&batch)).await;
-            answer.unwrap_or_else(|_| vec![Outcome::Unknown(Problem::new(lost)); batch.len()])
-        }),
-        commit.run(|batch: Vec<VersionKey>| async move { store.commit(&batch).await }),
+        stage.run(|batch: Vec<NewVersion>| async move { store.stage(&batch).await }),
+        commit.run(|batch: Vec<Commit>| async move { store.commit(&batch).await }),
     );
+}
+
+/// Answers what they ask of the backend, while the lease lasts.
+async fn serve_backend(engine: &Engine, lease: &HeldLease, set: Worker<SetPassword, Outcome>) {
+    let backend = &engine.backend;
+    let limit = engine.options.attempt_timeout.min(engine.options.lease / 2);
+    set.run(|batch: Vec<SetPassword>| async move {
+        let all = |outcome: fn(Problem) -> Outcome, problem| vec![outcome(problem); batch.len()];
+        if !lease.lasts(limit) {
+            let problem = Problem::new("the lease was not renewed in time, so nothing was sent")
+                .with_fix("look for a store that stalls, or a machine that sleeps");
+            return all(Outcome::NotSent, problem);
+        }
+        tokio::select! {
+            // first, so that what was not sent in time is never sent later, when the lease may be lost
+            biased;
+            () = sleep(limit) => all(Outcome::Unknown, Problem::new(format!("no answer within {limit:?}"))),
+            outcomes = backend.set_passwords(&batch) => outcomes,
+        }
+    })
+    .await;
+}
+
+/// Puts on record what is told.
+async fn serve_audit(
+    engine: &Engine,
+    unrecorded: &Trouble,
+    events: Worker<Event, Result<(), Problem>>,
+) {
+    let audit = &engine.audit;
+    events
+        .run(|batch: Vec<Event>| async move {
+            let recorded = match audit {
+                Some(audit) => audit.append(&batch).await,
+                None => Ok(()),
+            };
+            let recorded = recorded.map_err(|error| {
+                Problem::new(format!("the audit record cannot be written: {error}"))
+            });
+            if let Err(problem) = &recorded {
+                unrecorded.tell(problem.clone());
+            }
+            vec![recorded; batch.len()]
+        })
+        .await;
 }

@@ -1,8 +1,8 @@
 //! The durable engine: plan → stage → set → verify → commit, for many accounts at once.
 //!
 //! [`drive`] takes planned accounts while there is room. Each is one [`rotate`] future, a straight line of steps for one
-//! account. Their calls to store and backend meet in three [`batch`] workers, so that one durable write serves many
-//! accounts. All of it is one future, driven by whoever reads
+//! account. Their calls to store, backend and audit record meet in [`batch`] workers, so that one durable write serves many
+//! accounts; a [`lease`] keeps other runs away from them. All of it is one future, driven by whoever reads
 //! the events: nothing is spawned, a slow reader slows the run, and dropping it stops the run at any point without loss.
 
 mod batch;
@@ -10,25 +10,27 @@ mod breaker;
 mod drive;
 mod feed;
 mod gate;
+mod lease;
 mod retry;
 mod rotate;
 mod run;
 mod stop;
+mod trouble;
 
 pub use retry::RetryPolicy;
 pub use run::Run;
 pub use stop::StopHandle;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 
 use crate::{
-    AccountId, AccountQuery, BackendError, Caller, Clock, GenerateError, Generator, Plan, Planner,
-    Policy, RotationBackend, RunId, SecretStore, Select, StoreError, SystemClock, TenantId,
-    VersionState,
+    Account, AccountQuery, AuditLog, BackendError, Caller, Clock, Drift, GenerateError, Generator,
+    Known, Plan, PlanTenant, Planned, Planner, Policy, RotationBackend, RunId, SecretStore, Select,
+    StoreError, SystemClock, TenantId,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -56,6 +58,7 @@ pub struct Engine {
     generator: Generator,
     options: EngineOptions,
     clock: Arc<dyn Clock>,
+    audit: Option<Arc<dyn AuditLog>>,
 }
 
 /// How the engine works, as opposed to what it is to do.
@@ -68,8 +71,10 @@ pub struct EngineOptions {
     /// How many requests to the directory are under way at once; at least 1. Several times as many accounts are under
     /// way, so that the directory need not wait for the store.
     pub concurrency: usize,
-    /// How long to wait for one answer of the backend before it counts as lost.
+    /// How long to wait for one answer of the backend before it counts as lost; no longer than half of `lease`.
     pub attempt_timeout: Duration,
+    /// How long a run that died keeps other runs from the accounts it was at work on. It is renewed all the while.
+    pub lease: Duration,
     /// When to try again, and when to give up.
     pub retry: RetryPolicy,
     /// How long the directory's change time may take to move, where the policy asks to verify it.
@@ -80,12 +85,16 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             concurrency: 64,
-            attempt_timeout: Duration::from_secs(60),
+            attempt_timeout: Duration::from_secs(30),
+            lease: Duration::from_secs(60),
             retry: RetryPolicy::default(),
             verify_timeout: Duration::from_secs(60),
         }
     }
 }
+
+/// How many accounts are asked for by name in one go.
+const NAMED_AT_ONCE: usize = 100;
 
 /// Why no plan could be made.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -118,6 +127,7 @@ impl Engine {
             generator,
             options,
             clock,
+            audit: None,
         })
     }
 
@@ -133,12 +143,21 @@ impl Engine {
         Self { clock, ..self }
     }
 
+    /// The same engine, which puts every decision and outcome on record before the next step depends on it.
+    #[must_use]
+    pub fn with_audit(self, audit: Arc<dyn AuditLog>) -> Self {
+        Self {
+            audit: Some(audit),
+            ..self
+        }
+    }
+
     /// Decides what is to become of the accounts that `query` names. Writes nothing, neither to the directory nor to
-    /// the store. Accounts that an earlier run left unsettled are due.
+    /// the store. Accounts that an earlier run left unsettled are due, and come first.
     ///
     /// # Errors
     /// - [`EngineError::Backend`] if the caller cannot be established. Trouble with the accounts comes in the stream.
-    /// - [`EngineError::Store`] if the pending versions cannot be read.
+    /// - [`EngineError::Store`] if the versions in the store cannot be read.
     pub async fn plan(&self, query: AccountQuery) -> Result<Plan<'_>, EngineError> {
         let caller = self.backend.caller().await?;
         Ok(self.plan_as(caller, query).await?)
@@ -147,31 +166,111 @@ impl Engine {
     /// The same for a caller that was established before.
     ///
     /// # Errors
-    /// If the pending versions cannot be read.
+    /// If the versions in the store cannot be read.
     pub async fn plan_as(
         &self,
         caller: Caller,
         query: AccountQuery,
     ) -> Result<Plan<'_>, StoreError> {
-        let tenant = caller.tenant.clone();
-        let unsettled = self.unsettled(&tenant).await?;
-        let planner =
-            Planner::new(self.policy.clone(), caller, self.clock.now()).with_unsettled(unsettled);
-        Ok(Plan::new(
-            tenant,
-            planner.plan(self.backend.accounts(query)),
-        ))
+        self.plan_from(caller, query, |planner, query| {
+            let unsettled: HashSet<_> = planner.unsettled().keys().cloned().collect();
+            let others = self
+                .backend
+                .accounts(query.clone())
+                .try_filter(move |account| future::ready(!unsettled.contains(&account.id)));
+            self.settling(planner.clone(), &query)
+                .chain(planner.plan(others))
+                .boxed()
+        })
+        .await
     }
 
-    /// The accounts of `tenant` with a pending version.
-    async fn unsettled(&self, tenant: &TenantId) -> Result<HashSet<AccountId>, StoreError> {
-        let pending = self
-            .store
-            .versions(Select::Tenant(tenant.clone()))
-            .try_filter_map(|version| async move {
-                Ok((version.state == VersionState::Pending).then_some(version.key.account.account))
+    /// Decides on the accounts that an earlier run left unsettled, and no others.
+    ///
+    /// # Errors
+    /// If the versions in the store cannot be read.
+    pub async fn plan_unsettled_as(
+        &self,
+        caller: Caller,
+        query: AccountQuery,
+    ) -> Result<Plan<'_>, StoreError> {
+        self.plan_from(caller, query, |planner, query| {
+            self.settling(planner, &query).boxed()
+        })
+        .await
+    }
+
+    async fn plan_from<'a>(
+        &'a self,
+        caller: Caller,
+        query: AccountQuery,
+        decide: impl FnOnce(
+            Planner,
+            AccountQuery,
+        ) -> stream::BoxStream<'a, Result<Planned, BackendError>>,
+    ) -> Result<Plan<'a>, StoreError> {
+        let now = self.clock.now();
+        let tenant = PlanTenant {
+            tenant: caller.tenant.clone(),
+            caller: caller.id.clone(),
+        };
+        let known = self.known(&tenant.tenant).await?;
+        let planner = Planner::new(self.policy.clone(), caller, now).with_known(known);
+        Ok(Plan::new(tenant, now, decide(planner, query)))
+    }
+
+    /// What the store knows of the accounts of `tenant`.
+    async fn known(&self, tenant: &TenantId) -> Result<Known, StoreError> {
+        let select = match self.policy.drift {
+            Drift::Ignore => Select::Pending(tenant.clone()),
+            Drift::Report | Drift::Rotate => Select::Tenant(tenant.clone()),
+        };
+        let versions = self.store.versions(select);
+        versions
+            .try_fold(Known::default(), |mut known, version| {
+                known.note(&version);
+                future::ready(Ok(known))
+            })
+            .await
+    }
+
+    /// Decides on the unsettled accounts that `query` names, also on those that the directory no longer has.
+    fn settling<'a>(
+        &'a self,
+        planner: Planner,
+        query: &AccountQuery,
+    ) -> impl Stream<Item = Result<Planned, BackendError>> + Send + use<'a> {
+        let named = planner.unsettled().iter().filter(|(id, user_name)| {
+            query.names(&Account::new((*id).clone(), user_name.as_str()))
+        });
+        let named: Vec<String> = named.map(|(id, _)| id.to_string()).collect();
+        let asked: HashSet<String> = named.iter().cloned().collect();
+        let chunks: Vec<_> = named.chunks(NAMED_AT_ONCE).map(<[_]>::to_vec).collect();
+        let found = Arc::new(Mutex::new(HashSet::new()));
+        let seen = Arc::clone(&found);
+        let absent = planner.clone();
+        let present = stream::iter(chunks)
+            .flat_map(|names| self.backend.accounts(AccountQuery::Named(names)))
+            .inspect_ok(move |account| {
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.insert(account.id.clone());
             });
-        pending.try_collect().await
+        let gone = stream::once(future::lazy(move |_| {
+            let mut gone = absent.gone(&seen.lock().unwrap_or_else(PoisonError::into_inner));
+            gone.retain(|planned| asked.contains(planned.account.id.as_str()));
+            stream::iter(gone.into_iter().map(Ok))
+        }))
+        .flatten();
+        planner.plan(present).chain(gone)
+    }
+
+    /// Drops all but the newest previous versions of the accounts of `tenant`, as the policy says; how many went.
+    ///
+    /// # Errors
+    /// If the store cannot do it now.
+    pub async fn prune(&self, tenant: &TenantId) -> Result<u64, StoreError> {
+        let select = Select::Tenant(tenant.clone());
+        self.store.prune(&select, self.policy.keep_previous).await
     }
 
     /// Executes `plan`, once the returned stream is read.

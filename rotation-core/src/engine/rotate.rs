@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::batch::Batcher;
 use super::feed::{Events, Tally};
@@ -16,8 +16,9 @@ use super::gate::Gate;
 use super::stop::StopHandle;
 use super::{Engine, EngineOptions};
 use crate::{
-    Account, AccountKey, AccountResult, EventKind, NewVersion, Outcome, Problem, Refusal,
-    RefusalReason, RunId, SetPassword, StoreError, TenantId, Verify, VersionKey,
+    Account, AccountId, AccountKey, AccountResult, Commit, Committed, EventKind, NewVersion,
+    Origin, Outcome, Planned, Problem, Refusal, RefusalReason, RunId, SetPassword, SignIn,
+    StoreError, TenantId, Verify, VersionKey,
 };
 
 /// What all accounts of a run share.
@@ -25,18 +26,28 @@ pub(super) struct Shared<'a> {
     pub(super) engine: &'a Engine,
     pub(super) run: RunId,
     pub(super) tenant: TenantId,
+    pub(super) caller: AccountId,
+    pub(super) planned_at: Timestamp,
     pub(super) stage: Batcher<NewVersion, Result<(), StoreError>>,
     pub(super) set: Batcher<SetPassword, Outcome>,
-    pub(super) commit: Batcher<VersionKey, Result<(), StoreError>>,
+    pub(super) commit: Batcher<Commit, Result<(), StoreError>>,
     pub(super) gate: Gate,
     pub(super) stop: StopHandle,
     pub(super) events: Events,
     pub(super) tally: Tally,
 }
 
+/// How an account ended, this time.
+pub(super) enum Ended {
+    /// For good.
+    With(AccountResult),
+    /// Another run that may be dead has it: worth another try once that one's lease lapses.
+    Leased { by: RunId, lapses_in: Duration },
+}
+
 /// How the attempts to set one version ended.
 enum Attempts {
-    Applied,
+    Applied(Applied),
     Refused(Refusal),
     /// No definite answer within the retry budget.
     GaveUp(Problem),
@@ -44,36 +55,65 @@ enum Attempts {
     NotTried,
 }
 
+/// What the directory said with its yes.
+struct Applied {
+    request_id: Option<String>,
+    answered_at: Option<Timestamp>,
+}
+
+/// Why a version was not staged.
+enum NotStaged {
+    Leased { by: RunId, lapses_in: Duration },
+    LeaseLost,
+    Problem(Problem),
+    RotatedSince { by: RunId },
+}
+
 /// How often to look whether the directory's change time has moved.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The directory's change time may be read from another machine's clock than the one that dated its answer, and both are
+/// in whole seconds.
+const DATE_SLACK: SignedDuration = SignedDuration::from_secs(5);
+
 impl Shared<'_> {
-    /// Gives `account` a new password.
-    pub(super) async fn rotate(&self, account: &Account) -> AccountResult {
+    /// Gives the planned account a new password.
+    pub(super) async fn rotate(&self, planned: &Planned) -> Ended {
         let mut refusals = 0;
         let mut left_pending = false;
         let mut last_refusal = None;
+        let end = |unsettled, problem| Ended::With(ended(unsettled, problem));
         loop {
+            let account = &planned.account;
             let staged = async {
                 let before = self.change_time(account).await?;
-                Ok((before, self.stage(account).await?))
+                Ok((before, self.stage(planned).await?))
             };
             let (before, version) = match staged.await {
                 Ok(staged) => staged,
-                Err(problem) => return ended(left_pending, problem),
+                Err(NotStaged::Problem(problem)) => return end(left_pending, problem),
+                Err(other) if left_pending => return end(true, taken_over(&other)),
+                Err(NotStaged::LeaseLost) => return Ended::With(AccountResult::NotTried),
+                Err(NotStaged::Leased { by, lapses_in }) => return Ended::Leased { by, lapses_in },
+                Err(NotStaged::RotatedSince { by }) => {
+                    return Ended::With(AccountResult::LeftToOther { run: by });
+                }
             };
             let mut ambiguous = false;
             let attempts = self.set(&version, &mut ambiguous).await;
             let refusal = match attempts {
-                Attempts::Applied => return self.settle(account, &version.key, before).await,
+                Attempts::Applied(applied) => {
+                    let settled = self.settle(account, &version, before, applied);
+                    return Ended::With(settled.await);
+                }
                 Attempts::GaveUp(problem) => {
                     self.discard_unless(ambiguous, &version.key).await;
-                    return ended(left_pending || ambiguous, problem);
+                    return end(left_pending || ambiguous, problem);
                 }
                 Attempts::NotTried => {
                     self.discard_unless(ambiguous, &version.key).await;
-                    return last_refusal.map_or(AccountResult::NotTried, |problem| {
-                        ended(left_pending, problem)
+                    return last_refusal.map_or(Ended::With(AccountResult::NotTried), |problem| {
+                        end(left_pending, problem)
                     });
                 }
                 Attempts::Refused(refusal) => refusal,
@@ -85,45 +125,59 @@ impl Shared<'_> {
             let may_pass = ambiguous || refusal.reason == RefusalReason::Password;
             if !may_pass || refusals > self.options().retry.fresh_passwords || self.stop.requested()
             {
-                return ended(left_pending, refusal.problem);
+                return end(left_pending, refusal.problem);
             }
             last_refusal = Some(refusal.problem);
         }
     }
 
-    /// Draws a password and makes it durable as pending.
-    async fn stage(&self, account: &Account) -> Result<NewVersion, Problem> {
-        let password = self.engine.policy.draw(&self.engine.generator, account)?;
+    /// Draws a password and makes it durable as pending, which claims the account for this run.
+    async fn stage(&self, planned: &Planned) -> Result<NewVersion, NotStaged> {
+        let account = &planned.account;
+        let drawn = self.engine.policy.draw(&self.engine.generator, account);
+        let password = drawn.map_err(NotStaged::Problem)?;
         let key = AccountKey {
             tenant: self.tenant.clone(),
             account: account.id.clone(),
         };
         let now = self.engine.clock.now();
-        let version = NewVersion::new(key, &account.user_name, self.run, now, Arc::new(password));
+        let version = NewVersion::new(key, &account.user_name, self.run, now, Arc::new(password))
+            .with_planned_at(self.planned_at)
+            .with_origin(Origin {
+                caller: self.caller.to_string(),
+                backend: self.engine.backend.name().to_owned(),
+                reason: planned.decision.to_string(),
+            });
         if let Err(error) = self.persist(&self.stage, &version).await {
-            // it may be there all the same; the directory certainly has not heard of it
-            self.discard_unless(false, &version.key).await;
-            let what = "the new password could not be stored, so it was not set";
-            return Err(store_problem(what, &error));
+            return Err(match error {
+                StoreError::Leased { run, lapses_in, .. } => {
+                    NotStaged::Leased { by: run, lapses_in }
+                }
+                StoreError::LeaseLost(_) => NotStaged::LeaseLost,
+                StoreError::RotatedSince { run, .. } => NotStaged::RotatedSince { by: run },
+                error => {
+                    // it may be there all the same; the directory certainly has not heard of it
+                    self.discard_unless(false, &version.key).await;
+                    let what = "the new password could not be stored, so it was not set";
+                    NotStaged::Problem(store_problem(what, &error))
+                }
+            });
         }
-        let (account, id) = (account.id.clone(), version.key.version);
-        self.events
-            .emit(EventKind::Staged {
-                account,
-                version: id,
-            })
-            .await;
+        let staged = EventKind::Staged {
+            account: account.id.clone(),
+            version: version.key.version,
+        };
+        if let Err(problem) = self.events.record(staged).await {
+            self.discard_unless(false, &version.key).await;
+            return Err(NotStaged::Problem(problem));
+        }
         Ok(version)
     }
 
     /// Sends one version until the directory gives a definite answer.
     async fn set(&self, version: &NewVersion, ambiguous: &mut bool) -> Attempts {
         let retry = &self.options().retry;
-        let mut request = SetPassword::new(
-            version.key.account.account.clone(),
-            Arc::clone(&version.password),
-        );
-        request.force_change = self.engine.policy.force_change_at_next_sign_in;
+        let request = self.request(version);
         let mut throttled_since = None;
         let (mut throttled, mut lost) = (0, 0);
         let mut last = None;
@@ -131,20 +185,19 @@ impl Shared<'_> {
             let Some(turn) = self.stop.during(self.gate.turn()).await else {
                 return last.map_or(Attempts::NotTried, Attempts::GaveUp);
             };
-            let outcome = self.attempt(&request).await;
+            let outcome = self.attempt(&version.key, &request).await;
             drop(turn);
             *ambiguous |= outcome.is_ambiguous();
-            self.tally.count(&outcome);
-            let (account, id) = (request.account.clone(), version.key.version);
-            self.events
-                .emit(EventKind::Attempted {
-                    account,
-                    version: id,
-                    outcome: (&outcome).into(),
-                })
-                .await;
             let wait = match outcome {
-                Outcome::Applied { .. } => return Attempts::Applied,
+                Outcome::Applied {
+                    request_id,
+                    answered_at,
+                } => {
+                    return Attempts::Applied(Applied {
+                        request_id,
+                        answered_at,
+                    });
+                }
                 Outcome::Refused(refusal) => return Attempts::Refused(refusal),
                 Outcome::Throttled {
                     retry_after,
@@ -177,29 +230,44 @@ impl Shared<'_> {
                 }
             };
             // a stop cuts the wait short; the gate above then gives up
-            let _stopped = self.stop.during(tokio::time::sleep(wait)).await;
+            let _stopped = self.stop.during(sleep(wait)).await;
         }
     }
 
-    async fn attempt(&self, request: &SetPassword) -> Outcome {
+    fn request(&self, version: &NewVersion) -> SetPassword {
+        let account = version.key.account.account.clone();
+        let mut request = SetPassword::new(account, Arc::clone(&version.password));
+        request.force_change = self.engine.policy.force_change_at_next_sign_in;
+        request
+    }
+
+    /// Sends one version once.
+    async fn attempt(&self, version: &VersionKey, request: &SetPassword) -> Outcome {
         let left_out =
             || Outcome::Unknown(Problem::new("the backend's answer leaves this account out"));
-        self.set
-            .call(request.clone())
-            .await
-            .unwrap_or_else(left_out)
+        let answer = self.set.call(request.clone()).await;
+        let outcome = answer.unwrap_or_else(left_out);
+        self.tally.count(&outcome);
+        let attempted = EventKind::Attempted {
+            account: version.account.account.clone(),
+            version: version.version,
+            outcome: (&outcome).into(),
+        };
+        // what cannot be recorded stops the run; what was sent is seen through all the same
+        let _stops_the_run = self.events.record(attempted).await;
+        outcome
     }
 
     /// The directory's own change time before the set: our clock is never compared with the directory's.
-    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, Problem> {
+    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, NotStaged> {
         if self.engine.policy.verify == Verify::None {
             return Ok(None);
         }
         let read = self.engine.backend.password_changed(&account.id);
         let failed = |problem: &Problem| {
-            Problem::new(format!(
+            NotStaged::Problem(Problem::new(format!(
                 "its change time cannot be read, so nothing was set: {problem}"
-            ))
+            )))
         };
         match timeout(self.options().attempt_timeout, read).await {
             Ok(Ok(changed)) => Ok(changed),
@@ -212,58 +280,99 @@ impl Shared<'_> {
     async fn settle(
         &self,
         account: &Account,
-        version: &VersionKey,
+        version: &NewVersion,
         before: Option<Timestamp>,
+        applied: Applied,
     ) -> AccountResult {
-        if self.engine.policy.verify == Verify::Timestamp && !self.has_moved(account, before).await
-        {
-            let limit = self.options().verify_timeout;
-            let problem = Problem::new(format!(
-                "set, but the directory's change time did not move within {limit:?}"
-            ))
-            .with_fix("the next run settles this account");
-            return AccountResult::Unsettled { problem };
-        }
-        match self.commit(version).await {
-            Ok(()) => AccountResult::Rotated {
-                version: version.version,
-            },
-            Err(problem) => AccountResult::Unsettled { problem },
-        }
-    }
-
-    /// Whether the directory's change time moves within the time allowed for its replication.
-    async fn has_moved(&self, account: &Account, before: Option<Timestamp>) -> bool {
-        let moved = async {
-            loop {
-                let now = self
-                    .engine
-                    .backend
-                    .password_changed(&account.id)
-                    .await
-                    .ok()
-                    .flatten();
-                if now.is_some() && now != before {
-                    return;
-                }
-                tokio::time::sleep(VERIFY_INTERVAL).await;
+        let verified = match self.engine.policy.verify {
+            Verify::None => Ok(baseline(applied.answered_at)),
+            Verify::Timestamp => self.has_moved(account, version, before).await,
+            Verify::SignIn => self.signs_in(account, version, before, &applied).await,
+        };
+        let baseline = match verified {
+            Ok(baseline) => baseline,
+            Err(problem) => {
+                let problem = problem.with_fix("the next run settles this account");
+                return AccountResult::Unsettled { problem };
             }
         };
-        timeout(self.options().verify_timeout, moved).await.is_ok()
+        let committed = Committed::new(self.engine.clock.now())
+            .with_request_id(applied.request_id)
+            .with_baseline(baseline);
+        let commit = Commit {
+            key: version.key.clone(),
+            committed,
+        };
+        match self.persist(&self.commit, &commit).await {
+            Ok(()) => AccountResult::Rotated {
+                version: version.key.version,
+            },
+            Err(error) => AccountResult::Unsettled {
+                problem: store_problem(
+                    "set, but the store could not make it current; it is kept as pending",
+                    &error,
+                ),
+            },
+        }
     }
 
-    async fn commit(&self, version: &VersionKey) -> Result<(), Problem> {
-        let committed = self.persist(&self.commit, version).await;
-        committed.map_err(|error| match error {
-            StoreError::NotPending(_) => store_problem(
-                "set, but another run has settled this account meanwhile",
-                &error,
-            ),
-            _ => store_problem(
-                "set, but the store could not make it current; it is kept as pending",
-                &error,
-            ),
-        })
+    /// Waits until the directory's change time moves, which is evidence. If it does not within the time allowed for its
+    /// replication, setting the same password again is proof. Gives the baseline.
+    async fn has_moved(
+        &self,
+        account: &Account,
+        version: &NewVersion,
+        before: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Problem> {
+        let limit = self.options().verify_timeout;
+        let moved = async {
+            loop {
+                let read = self.engine.backend.password_changed(&account.id).await;
+                let now = read.ok().flatten();
+                if now.is_some() && now != before {
+                    return now;
+                }
+                sleep(VERIFY_INTERVAL).await;
+            }
+        };
+        if let Ok(now) = timeout(limit, moved).await {
+            return Ok(now);
+        }
+        match self.attempt(&version.key, &self.request(version)).await {
+            Outcome::Applied { answered_at, .. } => Ok(baseline(answered_at)),
+            _ => Err(Problem::new(format!(
+                "set, but the directory's change time did not move within {limit:?}, and setting it again was not confirmed"
+            ))),
+        }
+    }
+
+    /// Signs in with the password until it is accepted. Gives the baseline.
+    async fn signs_in(
+        &self,
+        account: &Account,
+        version: &NewVersion,
+        before: Option<Timestamp>,
+        applied: &Applied,
+    ) -> Result<Option<Timestamp>, Problem> {
+        let (began, limit) = (Instant::now(), self.options().verify_timeout);
+        // doubling, so that a replica that lags does not lock the account
+        let mut wait = VERIFY_INTERVAL;
+        loop {
+            let asked = self.engine.backend.signs_in(account, &version.password);
+            match timeout(self.options().attempt_timeout, asked).await {
+                Ok(SignIn::Right) => return Ok(baseline(applied.answered_at)),
+                Ok(SignIn::CannotTell(_)) => return self.has_moved(account, version, before).await,
+                Ok(SignIn::Wrong) | Err(_) if began.elapsed() + wait < limit => {
+                    sleep(wait).await;
+                    wait *= 2;
+                }
+                Ok(SignIn::Wrong) | Err(_) => {
+                    return Err(Problem::new(format!(
+                        "set, but it did not sign in within {limit:?}"
+                    )));
+                }
+            }
+        }
     }
 
     /// Asks the store, and asks again while it is merely unavailable: by its contract a repeat does no harm.
@@ -282,7 +391,7 @@ impl Shared<'_> {
             };
             match store.call(item.clone()).await.unwrap_or_else(left_out) {
                 Err(StoreError::Unavailable { .. }) if attempt < retry.attempts => {
-                    tokio::time::sleep(retry.backoff(attempt)).await;
+                    sleep(retry.backoff(attempt)).await;
                     attempt += 1;
                 }
                 answer => return answer,
@@ -303,6 +412,23 @@ impl Shared<'_> {
     fn options(&self) -> &EngineOptions {
         &self.engine.options
     }
+}
+
+/// The latest change time that our set can have, by the directory's clock.
+fn baseline(answered_at: Option<Timestamp>) -> Option<Timestamp> {
+    answered_at?.checked_add(DATE_SLACK).ok()
+}
+
+/// What to say if an earlier version of ours may be live, and no fresh one could be staged.
+fn taken_over(why: &NotStaged) -> Problem {
+    let by = match why {
+        NotStaged::Leased { by, .. } | NotStaged::RotatedSince { by } => format!("run {by}"),
+        NotStaged::LeaseLost | NotStaged::Problem(_) => "another run".to_owned(),
+    };
+    Problem::new(format!(
+        "an answer was lost, and {by} may have taken the account over"
+    ))
+    .with_fix("the next run settles this account")
 }
 
 fn ended(unsettled: bool, problem: Problem) -> AccountResult {

@@ -1,7 +1,6 @@
 //! A run as a stream of events that drives itself.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -10,7 +9,6 @@ use tokio::sync::mpsc;
 
 use super::Engine;
 use super::drive::work;
-use super::feed::Events;
 use super::stop::StopHandle;
 use crate::{Event, EventKind, Plan, Report, RunId};
 
@@ -32,17 +30,10 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(engine: &'a Engine, id: RunId, plan: Plan<'a>) -> Self {
-        let tenant = plan.tenant().clone();
         // every account under way may wait for room, unpolled, before the one that is waited for
         let (send, events) = mpsc::channel(EVENTS + engine.options.accounts_under_way());
         let stop = StopHandle::new();
-        let events_of_run = Events {
-            to: send,
-            run_id: id,
-            tenant,
-            clock: Arc::clone(&engine.clock),
-        };
-        let work = work(engine, plan, events_of_run, stop.clone());
+        let work = work(engine, id, plan, send, stop.clone());
         Self {
             id,
             work: Some(work.boxed()),

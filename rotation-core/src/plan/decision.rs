@@ -13,13 +13,22 @@ pub struct Planned {
     pub account: Account,
     /// What is to become of it.
     pub decision: Decision,
+    /// Whether an earlier run left it unsettled.
+    pub unsettled: bool,
+    /// When someone else changed its password after we committed ours, by the directory's clock.
+    pub drifted: Option<Timestamp>,
 }
 
 impl Planned {
     /// `account`, of which `decision` is to become.
     #[must_use]
     pub fn new(account: Account, decision: Decision) -> Self {
-        Self { account, decision }
+        Self {
+            account,
+            decision,
+            unsettled: false,
+            drifted: None,
+        }
     }
 }
 
@@ -82,6 +91,8 @@ pub enum SkipReason {
         /// The selector that names it.
         by: String,
     },
+    /// An earlier run left it unsettled, and the directory does not have it any more.
+    Gone,
     /// Its password does not live in this directory.
     Kind {
         /// Where it lives. Beside it in a plan stands the account's own `kind`.
@@ -116,6 +127,7 @@ impl fmt::Display for SkipReason {
             Self::BreakGlass => f.write_str("break-glass account"),
             Self::Disabled => f.write_str("disabled"),
             Self::Excluded { by } => write!(f, "excluded by \"{by}\""),
+            Self::Gone => f.write_str("no longer in the directory"),
             Self::Kind { kind } => write!(
                 f,
                 "{kind} account: its password does not live in this directory"

@@ -4,33 +4,40 @@ use std::task::{Context, Poll};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
+use jiff::Timestamp;
+
 use crate::{
-    AccountId, AccountKey, BackendError, Decision, Planned, ReviewedPlan, SkipReason, TenantId,
+    AccountId, AccountKey, BackendError, Decision, PlanTenant, Planned, ReviewedPlan, SkipReason,
+    TenantId,
 };
 
 /// A stream of decisions on the accounts of one tenant, which [`Engine::run`](crate::Engine::run) executes as they come.
 #[must_use = "a plan does nothing until it is run or read"]
 pub struct Plan<'a> {
-    tenant: TenantId,
+    tenant: PlanTenant,
+    planned_at: Timestamp,
     decisions: BoxStream<'a, Result<Planned, BackendError>>,
 }
 
 impl<'a> Plan<'a> {
-    /// A plan for the tenant with the GUID `tenant`, to be run by an engine of that tenant only. Whoever makes decisions
-    /// without a [`Planner`](crate::Planner) answers for them: the engine does not look at policy and capability again.
+    /// A plan for a tenant and its caller, to be run by an engine of that tenant only; made at `planned_at`, before the
+    /// first account was read. Whoever makes decisions without a [`Planner`](crate::Planner) answers for them: the engine
+    /// does not look at policy and capability again.
     pub fn new(
-        tenant: TenantId,
+        tenant: PlanTenant,
+        planned_at: Timestamp,
         decisions: impl Stream<Item = Result<Planned, BackendError>> + Send + 'a,
     ) -> Self {
         Self {
             tenant,
+            planned_at,
             decisions: decisions.boxed(),
         }
     }
 
     /// The same, but nothing is rotated that `reviewed` does not rotate.
     pub fn only(self, reviewed: &'a ReviewedPlan) -> Self {
-        let tenant = self.tenant.clone();
+        let tenant = self.tenant().clone();
         self.unless(move |account| {
             let key = AccountKey {
                 tenant: tenant.clone(),
@@ -60,15 +67,27 @@ impl<'a> Plan<'a> {
             planned
         });
         Self {
-            tenant: self.tenant,
             decisions: decisions.boxed(),
+            ..self
         }
     }
 
     /// The tenant's GUID.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+        &self.tenant.tenant
+    }
+
+    /// The object id of the caller that it was made for.
+    #[must_use]
+    pub fn caller(&self) -> &AccountId {
+        &self.tenant.caller
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn planned_at(&self) -> Timestamp {
+        self.planned_at
     }
 }
 

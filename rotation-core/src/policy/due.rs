@@ -29,6 +29,11 @@ pub enum NeverChanged {
 #[serde(tag = "due", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Due {
+    /// Someone else changed its password since we committed ours, and the policy takes that as due.
+    Drifted {
+        /// The time of that change.
+        changed: Timestamp,
+    },
     /// Its password was never changed since it was created.
     NeverChanged,
     /// Its password is older than the policy allows.
@@ -45,6 +50,13 @@ pub enum Due {
 impl fmt::Display for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Drifted { changed } => {
+                write!(
+                    f,
+                    "changed by someone else on {}",
+                    changed.strftime("%Y-%m-%d")
+                )
+            }
             Self::NeverChanged => f.write_str("never changed since creation"),
             Self::TooOld { changed } => {
                 write!(f, "last changed on {}", changed.strftime("%Y-%m-%d"))

@@ -106,6 +106,10 @@ pub struct Policy {
     pub force_change_at_next_sign_in: bool,
     /// What to look for after the directory said that a password is set.
     pub verify: Verify,
+    /// What to do with accounts whose password someone else changed since we committed ours.
+    pub drift: Drift,
+    /// How many previous versions of each account the store keeps.
+    pub keep_previous: usize,
 
     /// This many accounts go first; the rest only if all of them succeed.
     pub canary: u64,
@@ -142,6 +146,8 @@ impl Default for Policy {
             rules: RuleSet::Strict,
             force_change_at_next_sign_in: false,
             verify: Verify::None,
+            drift: Drift::Report,
+            keep_previous: 3,
             canary: 5,
             max_failures: Tolerance::default(),
         }
@@ -173,8 +179,24 @@ pub enum Verify {
     /// Its word is enough.
     #[default]
     None,
-    /// Its time of the last change must move.
+    /// Its time of the last change must move. If it does not, setting the same password again must succeed.
     Timestamp,
+    /// The password must sign in. Where that cannot be found out, the same as [`Timestamp`](Self::Timestamp).
+    SignIn,
+}
+
+/// What to do with accounts whose password someone else changed since we committed ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Drift {
+    /// Do not look. It saves reading what the store knows of every account.
+    Ignore,
+    /// Say so.
+    #[default]
+    Report,
+    /// Say so, and rotate them now, however young their password is.
+    Rotate,
 }
 
 impl Policy {
