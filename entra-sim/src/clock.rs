@@ -40,6 +40,11 @@ pub(crate) fn earlier(instant: Timestamp, by: Duration) -> Timestamp {
     instant.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+/// HTTP's notation (RFC 9110, 5.6.7).
+pub(crate) fn http_time(instant: Timestamp) -> String {
+    instant.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Graph's notation: UTC, whole seconds.
 pub(crate) fn graph_time(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

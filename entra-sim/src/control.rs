@@ -6,9 +6,11 @@
 //! | `GET /tenants/{t}/users` | users with initial passwords; `?skip=` and `?top=` (1,000) |
 //! | `GET /tenants/{t}/users/{u}` | one user |
 //! | `POST /tenants/{t}/users/{u}/checkPassword` | `{"password"}` → `{"current": bool}` |
+//! | `POST /tenants/{t}/users/{u}/setPassword` | `{"password"}`, as somebody else would |
 //! | `DELETE /tenants/{t}/users/{u}` | deletes the user |
 //! | `POST /faults` | adds a fault or an array of them |
 //! | `DELETE /faults` | removes all |
+//! | `POST /late` | [`Server::release_late`](crate::Server::release_late) → `{"released"}` |
 //! | `GET /requests`, `DELETE /requests` | records; forgets them |
 //! | `GET /totals` | counts |
 //! | `POST /advance` | `{"seconds"}` |
@@ -46,6 +48,11 @@ pub(crate) fn router(world: Arc<World>) -> Router<Arc<World>> {
             "/tenants/{tenant}/users/{user}/checkPassword",
             post(check_password),
         )
+        .route(
+            "/tenants/{tenant}/users/{user}/setPassword",
+            post(set_password),
+        )
+        .route("/late", post(release_late))
         .route("/faults", post(add_faults).delete(clear_faults))
         .route("/requests", get(requests).delete(clear_requests))
         .route("/totals", get(totals))
@@ -124,18 +131,32 @@ async fn delete_user(
 
 /// Without `Debug`: it is a password.
 #[derive(Deserialize)]
-struct PasswordCheck {
+struct Password {
     password: String,
 }
 
 async fn check_password(
     State(world): Shared,
     Path((tenant, user)): Path<(String, String)>,
-    Json(check): Json<PasswordCheck>,
+    Json(check): Json<Password>,
 ) -> Result<Json<Value>, StatusCode> {
     let (tenant, user) = find_user(&world, &tenant, &user)?;
     let current = tenant.current_password_is(user.id, &check.password);
     Ok(Json(json!({"current": current})))
+}
+
+async fn set_password(
+    State(world): Shared,
+    Path((tenant, user)): Path<(String, String)>,
+    Json(change): Json<Password>,
+) -> Result<StatusCode, StatusCode> {
+    let (tenant, user) = find_user(&world, &tenant, &user)?;
+    tenant.set_password(user.id, &change.password);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn release_late(State(world): Shared) -> Json<Value> {
+    Json(json!({"released": world.release_late()}))
 }
 
 #[derive(Deserialize)]

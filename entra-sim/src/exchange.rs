@@ -5,7 +5,8 @@ use axum::http::Method;
 use crate::directory::{Account, Directory};
 use crate::endpoint::{Endpoint, Route};
 use crate::fault::{Outcome, Probe};
-use crate::graph::{self, Caller, GraphError, Ids};
+use crate::graph::{self, Call, Caller, GraphError, Ids};
+use crate::late::LateRequest;
 use crate::record::RequestRecord;
 use crate::reply::Reply;
 use crate::world::World;
@@ -20,6 +21,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) ids: &'a Ids,
     pub(crate) in_batch: bool,
+    /// The user that signs in.
+    pub(crate) user_name: Option<&'a str>,
 }
 
 impl Exchange<'_> {
@@ -30,6 +33,15 @@ impl Exchange<'_> {
     ) -> Outcome {
         self.run_batch(async { act.await.map(Outcome::Answered) })
             .await
+    }
+
+    /// The same for a call, which may also take effect later.
+    pub(crate) async fn carry_out(&self, call: &Call<'_>) -> Outcome {
+        let outcome = self.run(async { call.answer() }).await;
+        if let Outcome::Late(after) = outcome {
+            self.world.late.hold(LateRequest::new(call, after));
+        }
+        outcome
     }
 
     /// The same for an act that may break the connection on its own account.
@@ -53,11 +65,12 @@ impl Exchange<'_> {
         act: impl Future<Output = Outcome> + Send,
     ) -> Outcome {
         let tenant = self.caller.map(|caller| &*caller.directory);
+        let tenant = tenant.or_else(|| self.token_tenant());
         let account = self.account(tenant);
         let verdict = self.world.faults.decide(Probe {
             method: self.method.as_str(),
             endpoint: self.route.endpoint,
-            tenant: tenant.or_else(|| self.token_tenant()),
+            tenant,
             account,
         });
         if !verdict.delay.is_zero() {
@@ -91,9 +104,12 @@ impl Exchange<'_> {
     }
 
     fn account<'d>(&self, tenant: Option<&'d Directory>) -> Option<&'d Account> {
-        (self.route.endpoint == Endpoint::User)
-            .then(|| tenant?.account_by_key(&self.route.key))
-            .flatten()
+        let key = match self.route.endpoint {
+            Endpoint::Token => self.user_name?,
+            Endpoint::User => &self.route.key,
+            _ => return None,
+        };
+        tenant?.account_by_key(key)
     }
 
     fn token_tenant(&self) -> Option<&Directory> {
@@ -106,7 +122,12 @@ impl Exchange<'_> {
     fn record(&self, outcome: &Outcome, account: Option<&Account>, faulted: bool) {
         let status = match outcome {
             Outcome::Answered(reply) => Some(reply.status.as_u16()),
-            Outcome::Disconnected | Outcome::Hanging | Outcome::Omitted => None,
+            Outcome::BrokenOff(_)
+            | Outcome::Disconnected
+            | Outcome::Hanging
+            | Outcome::Late(_)
+            | Outcome::Omitted
+            | Outcome::Reset => None,
         };
         self.world.records.push(status, |sequence| RequestRecord {
             sequence,

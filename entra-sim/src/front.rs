@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::middleware::Next;
 
+use crate::clock::http_time;
 use crate::endpoint::{Endpoint, Route, decode};
 use crate::exchange::Exchange;
 use crate::fault::Outcome;
@@ -43,13 +45,44 @@ pub(crate) async fn serve(
         headers: &parts.headers,
         body: &body,
     };
-    match answer(&world, received).await {
+    let outcome = answer(&world, received).await;
+    send_late(&world);
+    match outcome {
         Outcome::Answered(reply) => reply.into_http(),
-        Outcome::Disconnected | Outcome::Omitted => {
+        Outcome::BrokenOff(reply) => reply.into_broken_http(),
+        Outcome::Disconnected | Outcome::Late(_) | Outcome::Omitted => {
             plug.pull();
             Response::new(Body::empty())
         }
         Outcome::Hanging => std::future::pending().await,
+        Outcome::Reset => {
+            plug.reset();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// Dates every answer by the clock of the server.
+pub(crate) async fn date(
+    State(world): State<Arc<World>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let mut response = next.run(request).await;
+    if let Ok(date) = HeaderValue::from_str(&http_time(world.clock.now())) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+/// Sends those on their way that know when they will arrive.
+fn send_late(world: &Arc<World>) {
+    for (after, late) in world.late.take_timed() {
+        let world = Arc::clone(world);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            late.arrive(&world);
+        });
     }
 }
 
@@ -73,6 +106,7 @@ async fn graph_request(world: &World, received: Received<'_>, path: &str) -> Out
         caller: caller.as_ref().ok(),
         ids: &ids,
         in_batch: false,
+        user_name: None,
     };
     let caller = match &caller {
         Ok(caller) => caller,
@@ -80,7 +114,8 @@ async fn graph_request(world: &World, received: Received<'_>, path: &str) -> Out
     };
     if route.endpoint == Endpoint::Batch && received.method == Method::POST {
         let items = graph::batch::answer(world, caller, &ids, received.body);
-        return exchange.run_batch(items).await;
+        // Twenty items are too much for one future on the stack.
+        return exchange.run_batch(Box::pin(items)).await;
     }
     let call = Call {
         world,
@@ -95,13 +130,14 @@ async fn graph_request(world: &World, received: Received<'_>, path: &str) -> Out
             .is_some_and(|level| level.eq_ignore_ascii_case("eventual")),
         body: received.body,
     };
-    exchange.run(async { call.answer() }).await
+    exchange.carry_out(&call).await
 }
 
 async fn authority_request(world: &World, received: Received<'_>) -> Outcome {
     let path = received.uri.path();
     let route = Route::authority(path);
     let ids = ids(world, None);
+    let form = token::TokenForm::read(received.headers, received.body);
     let exchange = Exchange {
         world,
         method: received.method,
@@ -110,11 +146,12 @@ async fn authority_request(world: &World, received: Received<'_>) -> Outcome {
         caller: None,
         ids: &ids,
         in_batch: false,
+        user_name: form.username.as_deref(),
     };
     let act = async {
         Outcome::Answered(match (route.endpoint, received.method) {
             (Endpoint::Token, &Method::POST) => {
-                token::answer(world, &route.key, received.headers, received.body)
+                token::answer(world, &route.key, received.headers, &form)
             }
             (Endpoint::Discovery, &Method::GET) => discovery(world, path),
             _ => Reply::empty(StatusCode::NOT_FOUND),

@@ -40,6 +40,7 @@ mod graph;
 mod handle;
 pub use handle::{TenantHandle, UserView};
 mod jwt;
+mod late;
 mod matrix;
 mod password_rules;
 mod record;

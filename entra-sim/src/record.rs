@@ -26,7 +26,7 @@ pub struct RequestRecord {
     pub path: String,
     /// What the path names.
     pub endpoint: Endpoint,
-    /// The account that the path names, if it exists.
+    /// The account that the path names, or that signs in, if it exists.
     pub account: Option<Uuid>,
     /// `None` if no answer was sent.
     pub status: Option<u16>,

@@ -1,7 +1,10 @@
 //! An answer before it becomes HTTP: what `$batch` packs and faults mutilate.
 
+use std::io;
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use futures::{StreamExt as _, future, stream};
 use serde_json::Value;
 
 /// The body of a [`Reply`].
@@ -60,6 +63,28 @@ impl Reply {
         if let Content::Json(Value::Object(members)) = &mut self.content {
             members.insert(name.to_owned(), value);
         }
+    }
+
+    /// The head of the answer and half of its body, after which the connection breaks.
+    pub(crate) fn into_broken_http(self) -> Response<Body> {
+        let text = match &self.content {
+            Content::Empty => String::new(),
+            Content::Json(value) => value.to_string(),
+            Content::Text(_, text) => text.clone(),
+        };
+        let half: Vec<u8> = text.bytes().take(text.len() / 2).collect();
+        let pieces = stream::once(future::ready(Ok(half))).chain(stream::once(async {
+            // Until then the first half goes out.
+            tokio::task::yield_now().await;
+            Err(io::Error::from(io::ErrorKind::ConnectionReset))
+        }));
+        let mut response = self.into_http();
+        let length = HeaderValue::from(text.len());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
+        *response.body_mut() = Body::from_stream(pieces);
+        response
     }
 
     pub(crate) fn into_http(self) -> Response<Body> {

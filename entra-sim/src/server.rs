@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use tokio::runtime::{Builder, Runtime};
 
@@ -72,6 +73,7 @@ impl Server {
         let router = Router::new()
             .nest("/__control", control::router(Arc::clone(&world)))
             .fallback(any(front::serve))
+            .layer(from_fn_with_state(Arc::clone(&world), front::date))
             .with_state(Arc::clone(&world));
         let service = router.into_make_service_with_connect_info::<Plug>();
         runtime.spawn(async move {
@@ -140,12 +142,18 @@ impl Server {
         self.world.records.clear();
     }
 
-    /// Lets time pass at once for tokens, page tokens, quotas and replication.
+    /// Lets the requests take effect that [`Effect::late`](crate::Effect::late) holds up, in the order in which they
+    /// were sent; how many there were.
+    pub fn release_late(&self) -> usize {
+        self.world.release_late()
+    }
+
+    /// Lets time pass at once for tokens, page tokens, quotas, replication, lockouts and the `Date` of answers.
     pub fn advance(&self, time: Duration) {
         self.world.clock.advance(time);
     }
 
-    /// Puts accounts, faults, quotas and records back as they were at the start. Roles that were
+    /// Puts accounts, faults, quotas and records back as they were at the start; requests still on their way get lost. Roles that were
     /// granted or revoked at run time and the clock stay.
     pub fn reset(&self) {
         self.world.reset();

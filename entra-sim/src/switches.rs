@@ -45,6 +45,8 @@ pub struct Switches {
     pub federated_target: Unserved,
     /// Setting the password of a guest whose credential lives elsewhere.
     pub guest_target: Unserved,
+    /// A disabled account is told so before its password is looked at.
+    pub disabled_before_password: bool,
     /// `roleAssignments` without a `$filter` is refused.
     pub role_assignments_require_filter: bool,
     /// The tenant has Entra ID P2: the PIM endpoints work.
@@ -66,6 +68,7 @@ impl Default for Switches {
             synced_target: Unserved::BadRequest,
             federated_target: Unserved::BadRequest,
             guest_target: Unserved::BadRequest,
+            disabled_before_password: true,
             role_assignments_require_filter: false,
             premium_p2: true,
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -17,25 +17,41 @@ use tokio::sync::mpsc;
 const BACKLOG: usize = 64;
 
 /// A byte stream, plain or encrypted.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The connection beneath.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Stream for tokio_rustls::server::TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// Cuts one connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plug(Arc<AtomicBool>);
+pub(crate) struct Plug(Arc<AtomicU8>);
+
+const WHOLE: u8 = 0;
+const CLOSED: u8 = 1;
+const RESET: u8 = 2;
 
 impl Plug {
     /// From now on nothing gets through; the next attempt to write closes the connection.
     pub(crate) fn pull(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(CLOSED, Ordering::Release);
     }
 
-    fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Acquire) {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
+    /// The same, and the peer is told by a reset.
+    pub(crate) fn reset(&self) {
+        self.0.store(RESET, Ordering::Release);
     }
 }
 
@@ -58,6 +74,16 @@ impl Wire {
             plug: Plug::default(),
         }
     }
+
+    fn check(&self) -> io::Result<()> {
+        match self.plug.0.load(Ordering::Acquire) {
+            WHOLE => return Ok(()),
+            // Without it the kernel says goodbye properly, which is a fault too, only a lesser one.
+            RESET => self.stream.tcp().set_zero_linger().ok(),
+            _ => None,
+        };
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
 }
 
 impl AsyncRead for Wire {
@@ -66,7 +92,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.plug.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -77,7 +103,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.plug.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -86,7 +112,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.plug.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
@@ -95,11 +121,15 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.plug.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.plug.0.load(Ordering::Acquire) == RESET {
+            // A farewell would arrive before the reset does.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

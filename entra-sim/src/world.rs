@@ -13,6 +13,7 @@ use crate::config::{Config, Settings};
 use crate::directory::Directory;
 use crate::fault::Faults;
 use crate::jwt::Signer;
+use crate::late::LateRequests;
 use crate::record::Records;
 use crate::rng::Rng;
 use crate::throttle::Throttles;
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) control_token: String,
     pub(crate) faults: Faults,
+    pub(crate) late: LateRequests,
     pub(crate) records: Records,
     pub(crate) throttles: Throttles,
     tenants: Vec<Arc<Directory>>,
@@ -71,6 +73,7 @@ impl World {
             signer: Signer::new()?,
             control_token: Uuid::new_v4().simple().to_string(),
             faults: Faults::new(seed),
+            late: LateRequests::default(),
             records: Records::new(config.settings.kept_records),
             throttles: Throttles::new(config.throttle),
             settings: config.settings,
@@ -104,8 +107,17 @@ impl World {
             account.reset();
         }
         self.faults.clear();
+        self.late.take_all();
         self.throttles.reset();
         self.records.clear();
+    }
+
+    /// Lets every request arrive that is still on its way; how many there were.
+    pub(crate) fn release_late(&self) -> usize {
+        let late = self.late.take_all();
+        let count = late.len();
+        late.into_iter().for_each(|late| late.arrive(self));
+        count
     }
 
     /// A new request id. Counted, as real randomness would be a system call per request.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::Lockout;
 use crate::clock::later;
 use crate::seed::Origin;
 
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) enabled: bool,
     pub(crate) must_change: bool,
     pub(crate) deleted: bool,
+    /// Boxed, as hardly any of a million accounts has one.
+    pub(crate) lockout: Option<Box<Lockout>>,
     /// How many requests have set a password.
     pub(crate) password_sets: u64,
     /// The password since the first PATCH; before it, the seeded one is live.
@@ -38,6 +41,7 @@ impl State {
             enabled: seeded.enabled,
             must_change: seeded.must_change,
             deleted: false,
+            lockout: None,
             password_sets: 0,
             new_password: None,
             password_changed: seeded.password_changed,
@@ -79,6 +83,7 @@ pub(crate) struct Account {
     pub(crate) surname: Option<Box<str>>,
     pub(crate) origin: Origin,
     pub(crate) federated: bool,
+    pub(crate) requires_mfa: bool,
     pub(crate) password_policies: Option<Box<str>>,
     pub(crate) created: Timestamp,
     pub(crate) state: Mutex<State>,
@@ -105,12 +110,15 @@ impl Account {
 
     /// Whether `password` would sign in now.
     pub(crate) fn password_is(&self, password: &str) -> bool {
-        let state = self.state();
+        self.live_password(&self.state()) == Some(password)
+    }
+
+    /// The password that signs in now; `None` if this tenant keeps none.
+    pub(crate) fn live_password<'a>(&'a self, state: &'a State) -> Option<&'a str> {
         state
             .new_password
             .as_deref()
             .or(self.seeded.password.as_deref())
-            == Some(password)
     }
 
     /// Puts everything back as it was when the server started.

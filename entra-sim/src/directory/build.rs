@@ -152,6 +152,7 @@ fn account(user: &User, federated: bool, rng: &mut Rng, now: Timestamp) -> Accou
         surname: user.surname.as_deref().map(Into::into),
         origin: user.origin,
         federated,
+        requires_mfa: user.requires_mfa,
         password_policies: user
             .password_policies
             .as_deref()

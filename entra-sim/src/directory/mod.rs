@@ -10,6 +10,8 @@ pub(crate) use account::{Account, Seeded, State};
 mod build;
 mod holdings;
 pub(crate) use holdings::{Grant, Holdings};
+mod lockout;
+pub(crate) use lockout::{Attempt, Lockout};
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::endpoint::Endpoint;
@@ -29,12 +29,20 @@ pub enum Effect {
     Answer {
         /// The HTTP status.
         status: u16,
-        /// Seconds in `Retry-After`.
-        #[serde(default)]
-        retry_after: Option<u64>,
-        /// The error code in the body, if not the usual one.
+        /// What `Retry-After` says: seconds, a date, or nonsense.
+        #[serde(default, deserialize_with = "number_or_text")]
+        retry_after: Option<String>,
+        /// The error code in the body, if not the usual one; at the token endpoint an AADSTS number.
         #[serde(default)]
         code: Option<String>,
+        /// The request takes effect.
+        #[serde(default)]
+        applied: bool,
+    },
+    /// Answers with this status and breaks off in the middle of Graph's error body for it.
+    BrokenOff {
+        /// The HTTP status.
+        status: u16,
         /// The request takes effect.
         #[serde(default)]
         applied: bool,
@@ -46,7 +54,7 @@ pub enum Effect {
         /// At most so long.
         max_ms: u64,
     },
-    /// Closes the connection without a byte of answer.
+    /// Closes the connection without a byte of answer, as a server does that ends.
     Disconnect {
         /// The request takes effect.
         #[serde(default)]
@@ -71,8 +79,31 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
+    /// Closes the connection at once, or leaves the item out of the batch's answer; the request takes effect later, as
+    /// one that was stuck on its way.
+    Late {
+        /// After so many milliseconds; without, when [`Server::release_late`](crate::Server::release_late) says so.
+        #[serde(default)]
+        after_ms: Option<u64>,
+    },
     /// Leaves the item out of the batch's answer; outside a batch the same as `Disconnect`.
     Omit {
+        /// The request takes effect.
+        #[serde(default)]
+        applied: bool,
+    },
+    /// Sends the client elsewhere.
+    Redirect {
+        /// The HTTP status.
+        status: u16,
+        /// What `Location` says.
+        location: String,
+        /// The request takes effect.
+        #[serde(default)]
+        applied: bool,
+    },
+    /// Resets the connection (TCP RST) without a byte of answer, as a network does that fails.
+    Reset {
         /// The request takes effect.
         #[serde(default)]
         applied: bool,
@@ -81,24 +112,37 @@ pub enum Effect {
     TruncatedJson,
 }
 
+/// Seconds may be written as a number.
+fn number_or_text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+    Ok(Option::deserialize(value)?.map(|written| match written {
+        Written::Number(seconds) => seconds.to_string(),
+        Written::Text(text) => text,
+    }))
+}
+
 /// How an exchange ends.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Answered(Reply),
+    BrokenOff(Reply),
     Disconnected,
     Hanging,
+    /// To take effect later.
+    Late(Option<Duration>),
     Omitted,
+    Reset,
 }
 
 impl Effect {
     /// 429 with `Retry-After`; not applied.
     pub fn throttled(retry_after: u64) -> Self {
-        Self::Answer {
-            status: 429,
-            retry_after: Some(retry_after),
-            code: None,
-            applied: false,
-        }
+        Self::status(429).retry_after(retry_after.to_string())
     }
 
     /// This status; not applied.
@@ -121,6 +165,29 @@ impl Effect {
         }
     }
 
+    /// The same answer with these words in `Retry-After`; other effects have none.
+    #[must_use]
+    pub fn retry_after(mut self, words: impl Into<String>) -> Self {
+        if let Self::Answer { retry_after, .. } = &mut self {
+            *retry_after = Some(words.into());
+        }
+        self
+    }
+
+    /// The same answer with this code in its body; other effects have none.
+    #[must_use]
+    pub fn code(mut self, words: impl Into<String>) -> Self {
+        if let Self::Answer { code, .. } = &mut self {
+            *code = Some(words.into());
+        }
+        self
+    }
+
+    /// The token endpoint's answer with this AADSTS number.
+    pub fn aadsts(number: u32) -> Self {
+        Self::status(400).code(number.to_string())
+    }
+
     /// 401 as for an access token that has expired; not applied.
     pub fn expired_token() -> Self {
         Self::status(401)
@@ -136,9 +203,30 @@ impl Effect {
         Self::Disconnect { applied: true }
     }
 
+    /// The request does not take effect and is never answered.
+    pub fn hang_before() -> Self {
+        Self::Hang { applied: false }
+    }
+
     /// The request takes effect and is never answered.
     pub fn hang_after() -> Self {
         Self::Hang { applied: true }
+    }
+
+    /// The connection breaks, and the request takes effect when [`Server::release_late`](crate::Server::release_late)
+    /// says so.
+    pub fn late() -> Self {
+        Self::Late { after_ms: None }
+    }
+
+    /// The connection is reset before the request takes effect.
+    pub fn reset_before() -> Self {
+        Self::Reset { applied: false }
+    }
+
+    /// The request takes effect and the connection is reset.
+    pub fn reset_after() -> Self {
+        Self::Reset { applied: true }
     }
 
     /// A fixed delay.
@@ -175,15 +263,27 @@ impl Effect {
                 code,
                 ..
             } => Outcome::Answered(match endpoint {
-                Endpoint::Token => token_error(status, retry_after, now),
+                Endpoint::Token => token_error(status, retry_after, code, now),
+                _ if status_code(status).is_success() => Reply::empty(status_code(status)),
                 _ => refuse(&graph_error(status, retry_after, code)),
             }),
+            Self::BrokenOff { status, .. } => {
+                Outcome::BrokenOff(refuse(&graph_error(status, None, None)))
+            }
             Self::Delay { .. } => changed(&|reply| reply),
             Self::Disconnect { .. } => Outcome::Disconnected,
             Self::ForeignNextLink { origin } => changed(&|reply| redirected(reply, &origin)),
             Self::Hang { .. } => Outcome::Hanging,
             Self::Html { status, .. } => Outcome::Answered(web_page(status)),
+            Self::Late { after_ms } => Outcome::Late(after_ms.map(Duration::from_millis)),
             Self::Omit { .. } => Outcome::Omitted,
+            Self::Redirect {
+                status, location, ..
+            } => {
+                let reply = Reply::empty(status_code(status));
+                Outcome::Answered(reply.header(header::LOCATION, &location))
+            }
+            Self::Reset { .. } => Outcome::Reset,
             Self::TruncatedJson => changed(&truncated),
         }
     }
@@ -192,10 +292,14 @@ impl Effect {
     pub(crate) fn takes_effect(&self) -> bool {
         match self {
             Self::Answer { applied, .. }
+            | Self::BrokenOff { applied, .. }
             | Self::Disconnect { applied }
             | Self::Hang { applied }
             | Self::Html { applied, .. }
-            | Self::Omit { applied } => *applied,
+            | Self::Omit { applied }
+            | Self::Redirect { applied, .. }
+            | Self::Reset { applied } => *applied,
+            Self::Late { .. } => false,
             Self::Delay { .. } | Self::ForeignNextLink { .. } | Self::TruncatedJson => true,
         }
     }
@@ -206,7 +310,7 @@ fn status_code(status: u16) -> StatusCode {
 }
 
 /// The error that Graph sends with this status.
-fn graph_error(status: u16, retry_after: Option<u64>, code: Option<String>) -> GraphError {
+fn graph_error(status: u16, retry_after: Option<String>, code: Option<String>) -> GraphError {
     let (usual, message) = match status {
         401 => return GraphError::expired_token(),
         403 => (
@@ -220,6 +324,10 @@ fn graph_error(status: u16, retry_after: Option<u64>, code: Option<String>) -> G
         409 => (
             "Directory_ConcurrencyViolation",
             "Error due to concurrent requests being made to the tenant. Please wait briefly and retry.",
+        ),
+        412 => (
+            "Request_PreconditionFailed",
+            "A precondition of the request does not hold.",
         ),
         429 => ("TooManyRequests", "Please retry again later."),
         400 => ("Request_BadRequest", "The request is refused."),
@@ -235,15 +343,25 @@ fn graph_error(status: u16, retry_after: Option<u64>, code: Option<String>) -> G
         error.code = Cow::Owned(code);
     }
     match retry_after {
-        Some(seconds) => error.header(header::RETRY_AFTER, seconds.to_string()),
+        Some(words) => error.header(header::RETRY_AFTER, words),
         None => error,
     }
 }
 
-fn token_error(status: u16, retry_after: Option<u64>, now: Timestamp) -> Reply {
-    let reply = AadSts::Transient(status_code(status)).reply(now, None);
+fn token_error(
+    status: u16,
+    retry_after: Option<String>,
+    code: Option<String>,
+    now: Timestamp,
+) -> Reply {
+    let status = status_code(status);
+    let error = match code.and_then(|code| code.parse().ok()) {
+        Some(number) => AadSts::Scripted { number, status },
+        None => AadSts::Transient(status),
+    };
+    let reply = error.reply(now, None);
     match retry_after {
-        Some(seconds) => reply.header(header::RETRY_AFTER, &seconds.to_string()),
+        Some(words) => reply.header(header::RETRY_AFTER, &words),
         None => reply,
     }
 }
@@ -331,6 +449,9 @@ mod tests {
             (Effect::hang_after(), true),
             (Effect::status(503), false),
             (Effect::status_after(503), true),
+            (Effect::reset_before(), false),
+            (Effect::reset_after(), true),
+            (Effect::late(), false),
         ] {
             assert_eq!(effect.takes_effect(), expected, "{effect:?}");
         }
@@ -346,5 +467,44 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(fault, Fault::on_patch(Effect::throttled(2)).times(3));
+    }
+
+    #[test]
+    fn every_effect_survives_json() {
+        let location = "https://elsewhere.example/".to_owned();
+        for effect in [
+            Effect::throttled(2),
+            Effect::status(429).retry_after("Sat, 21 Nov 2026 12:00:00 GMT"),
+            Effect::aadsts(50_053),
+            Effect::BrokenOff {
+                status: 400,
+                applied: true,
+            },
+            Effect::delay(Duration::from_secs(1)),
+            Effect::disconnect_before(),
+            Effect::ForeignNextLink {
+                origin: location.clone(),
+            },
+            Effect::hang_before(),
+            Effect::Html {
+                status: 502,
+                applied: false,
+            },
+            Effect::late(),
+            Effect::Late { after_ms: Some(5) },
+            Effect::Omit { applied: true },
+            Effect::Redirect {
+                status: 307,
+                location,
+                applied: false,
+            },
+            Effect::reset_after(),
+            Effect::TruncatedJson,
+        ] {
+            let fault = Fault::new(effect);
+            let written = serde_json::to_string(&fault).unwrap();
+            let read: Fault = serde_json::from_str(&written).unwrap();
+            assert_eq!(read, fault, "{written}");
+        }
     }
 }

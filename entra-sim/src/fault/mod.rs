@@ -75,7 +75,7 @@ impl Fault {
         self
     }
 
-    /// Only requests whose path names this account, by id or UPN, whichever of the two it uses.
+    /// Only requests whose path names this account, by id or UPN, whichever of the two it uses, and its own sign-ins.
     #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = Some(account.into());

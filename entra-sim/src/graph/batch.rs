@@ -46,8 +46,8 @@ pub(crate) async fn answer(
     for (item, outcome) in items.iter().zip(outcomes) {
         match outcome {
             Outcome::Answered(reply) => responses.push(response(&item.id, reply)),
-            Outcome::Omitted => {}
-            broken @ (Outcome::Disconnected | Outcome::Hanging) => return Ok(broken),
+            Outcome::Late(_) | Outcome::Omitted => {}
+            broken => return Ok(broken),
         }
     }
     // Any order is allowed, so the order of the requests would teach clients to rely on it.
@@ -91,6 +91,7 @@ async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome 
         caller: Some(caller),
         ids,
         in_batch: true,
+        user_name: None,
     };
     let call = Call {
         world,
@@ -104,14 +105,11 @@ async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome 
         eventual: header("consistencylevel").is_some_and(|l| l.eq_ignore_ascii_case("eventual")),
         body: &item.body,
     };
-    exchange
-        .run(async {
-            match route.endpoint {
-                Endpoint::Batch => Err(GraphError::malformed("A batch cannot contain a batch.")),
-                _ => call.answer(),
-            }
-        })
-        .await
+    if route.endpoint == Endpoint::Batch {
+        let nested = GraphError::malformed("A batch cannot contain a batch.");
+        return exchange.run(async { Err(nested) }).await;
+    }
+    exchange.carry_out(&call).await
 }
 
 fn response(id: &str, reply: Reply) -> Value {

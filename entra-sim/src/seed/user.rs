@@ -51,6 +51,7 @@ pub struct User {
     pub(crate) password: InitialPassword,
     pub(crate) password_age: Option<Duration>,
     pub(crate) must_change: bool,
+    pub(crate) requires_mfa: bool,
     pub(crate) password_policies: Option<String>,
     pub(crate) roles: Vec<ScopedRole>,
     pub(crate) eligible_roles: Vec<ScopedRole>,
@@ -78,6 +79,7 @@ impl User {
             password: InitialPassword::Random,
             password_age: Some(Self::DEFAULT_PASSWORD_AGE),
             must_change: false,
+            requires_mfa: false,
             password_policies: None,
             roles: Vec::new(),
             eligible_roles: Vec::new(),
@@ -139,6 +141,13 @@ impl User {
     #[must_use]
     pub fn must_change_password(mut self) -> Self {
         self.must_change = true;
+        self
+    }
+
+    /// Demands a second factor, which a sign-in with a password alone cannot give.
+    #[must_use]
+    pub fn requires_mfa(mut self) -> Self {
+        self.requires_mfa = true;
         self
     }
 

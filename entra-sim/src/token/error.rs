@@ -13,6 +13,7 @@ use crate::reply::Reply;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AadSts {
     AccountDisabled,
+    AccountLocked,
     AppNotFound {
         client_id: String,
         tenant: String,
@@ -29,7 +30,13 @@ pub(crate) enum AadSts {
     MissingParameter {
         name: &'static str,
     },
+    MfaRequired,
     PasswordExpired,
+    /// Whatever a fault demands.
+    Scripted {
+        number: u32,
+        status: StatusCode,
+    },
     SecretExpired {
         client_id: String,
     },
@@ -55,6 +62,7 @@ impl AadSts {
         let (refused, unauthorized) = (StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED);
         match self {
             Self::AccountDisabled => (50057, "invalid_grant", refused),
+            Self::AccountLocked => (50053, "invalid_grant", refused),
             Self::AppNotFound { .. } => (700_016, "unauthorized_client", refused),
             Self::CommonNotAllowed => (9_001_023, "invalid_request", refused),
             Self::InvalidPassword => (50126, "invalid_grant", refused),
@@ -62,6 +70,8 @@ impl AadSts {
             Self::InvalidScope { .. } => (70011, "invalid_scope", refused),
             Self::MissingCredential => (7_000_218, "invalid_client", unauthorized),
             Self::MissingParameter { .. } => (900_144, "invalid_request", refused),
+            Self::MfaRequired => (50076, "invalid_grant", refused),
+            Self::Scripted { number, status } => (*number, "invalid_grant", *status),
             Self::PasswordExpired => (50055, "invalid_grant", refused),
             Self::SecretExpired { .. } => (7_000_222, "invalid_client", unauthorized),
             Self::TenantNotFound { .. } => (90002, "invalid_request", refused),
@@ -75,6 +85,7 @@ impl AadSts {
     fn text(&self) -> String {
         match self {
             Self::AccountDisabled => "The user account is disabled.".to_owned(),
+            Self::AccountLocked => "The account is locked, you've tried to sign in too many times with an incorrect user ID or password.".to_owned(),
             Self::AppNotFound { client_id, tenant } => format!(
                 "Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."
             ),
@@ -90,6 +101,8 @@ impl AadSts {
             Self::MissingParameter { name } => format!(
                 "The request body must contain the following parameter: '{name}'."
             ),
+            Self::MfaRequired => "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.".to_owned(),
+            Self::Scripted { .. } => "As a fault demands.".to_owned(),
             Self::PasswordExpired => "The password is expired, or it must be changed at the first sign-in.".to_owned(),
             Self::SecretExpired { client_id } => format!(
                 "The provided client secret keys for app '{client_id}' are expired. Create new keys for your app, or consider using certificate credentials for added security."

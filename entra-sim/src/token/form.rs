@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
@@ -33,8 +34,14 @@ impl fmt::Debug for TokenForm {
 }
 
 impl TokenForm {
+    /// The form of a request.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+        let authorization = headers.get(header::AUTHORIZATION);
+        Self::parse(body, authorization.and_then(|value| value.to_str().ok()))
+    }
+
     /// Reads the form; client id and secret may come in a Basic header instead.
-    pub(crate) fn parse(body: &[u8], authorization: Option<&str>) -> Self {
+    fn parse(body: &[u8], authorization: Option<&str>) -> Self {
         let mut form = Self::default();
         for (name, value) in form_urlencoded::parse(body) {
             let value = Some(value.into_owned());

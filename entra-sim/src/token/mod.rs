@@ -9,6 +9,7 @@ pub(crate) use discovery::{instance_discovery, keys, openid_configuration, user_
 mod error;
 pub(crate) use error::AadSts;
 mod form;
+pub(crate) use form::TokenForm;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
@@ -16,12 +17,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use claims::Validity;
-use form::TokenForm;
-
-use crate::directory::{Account, Directory, SecretCheck, ServicePrincipal};
+use crate::directory::{Account, Attempt, Directory, SecretCheck, ServicePrincipal};
 use crate::reply::Reply;
 use crate::world::World;
+use claims::Validity;
 
 /// Names of Microsoft Graph that every client may ask for, besides the server's own address.
 const GRAPH: [&str; 2] = [
@@ -32,11 +31,10 @@ const GRAPH: [&str; 2] = [
 const SIGN_IN_SCOPES: [&str; 4] = ["email", "offline_access", "openid", "profile"];
 
 /// Answers `POST /{tenant}/oauth2/v2.0/token`.
-pub(crate) fn answer(world: &World, tenant: &str, headers: &HeaderMap, body: &[u8]) -> Reply {
+pub(crate) fn answer(world: &World, tenant: &str, headers: &HeaderMap, form: &TokenForm) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let correlation = text("client-request-id").and_then(|id| Uuid::try_parse(id).ok());
-    let form = TokenForm::parse(body, text(header::AUTHORIZATION.as_str()));
-    issue(world, tenant, &form)
+    issue(world, tenant, form)
         .map(|answer| Reply::json(StatusCode::OK, answer))
         .unwrap_or_else(|error| error.reply(world.clock.now(), correlation))
         .header(header::CACHE_CONTROL, "no-store, no-cache")
@@ -84,7 +82,7 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
     let with_secret = presented_secret(world, app, form)?;
     let scope = TokenForm::require(&form.scope, "scope")?;
     let audience = user_scope(world, scope)?;
-    let user = signed_in(directory, username, form)?;
+    let user = signed_in(world, directory, username, form)?;
 
     let (validity, mut answer) = new_token(world);
     let claims = Claims::delegated(directory, app, user, with_secret, &audience, validity);
@@ -101,8 +99,10 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
     Ok(answer)
 }
 
-/// The account behind user name and password, if it may sign in.
+/// The account behind user name and password, if it may sign in. A second factor comes after the first:
+/// <https://learn.microsoft.com/entra/identity/conditional-access/overview>.
 fn signed_in<'a>(
+    world: &World,
     directory: &'a Directory,
     username: &str,
     form: &TokenForm,
@@ -112,17 +112,33 @@ fn signed_in<'a>(
         .ok_or_else(|| AadSts::UserNotFound {
             tenant: directory.id.to_string(),
         })?;
-    if !user.password_is(TokenForm::require(&form.password, "password")?) {
-        return Err(AadSts::InvalidPassword);
+    let password = TokenForm::require(&form.password, "password")?;
+    let now = world.clock.now();
+    let mut state = user.state();
+    let enabled = state.enabled;
+    if !enabled && directory.switches.disabled_before_password {
+        return Err(AadSts::AccountDisabled);
     }
-    let state = user.state();
-    if !state.enabled {
+    let right = user.live_password(&state) == Some(password);
+    match state
+        .lockout
+        .get_or_insert_default()
+        .judge(password, right, now)
+    {
+        Attempt::Locked => return Err(AadSts::AccountLocked),
+        Attempt::Wrong => return Err(AadSts::InvalidPassword),
+        Attempt::Right => state.lockout = None,
+    }
+    if !enabled {
         return Err(AadSts::AccountDisabled);
     }
     if state.must_change {
         return Err(AadSts::PasswordExpired);
     }
     drop(state);
+    if user.requires_mfa {
+        return Err(AadSts::MfaRequired);
+    }
     Ok(user)
 }
 

@@ -4,7 +4,7 @@ use entra_sim::{Server, Tenant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, body, start};
+use crate::support::{Client, PASSWORD, body, password_change, start, user_path};
 
 const UPN: &str = "user000000@contoso.onmicrosoft.com";
 
@@ -92,6 +92,32 @@ async fn a_run_can_be_prepared_watched_and_undone() {
     assert_eq!(control(&server, Method::POST, "/reset", None).await.0, 204);
     assert_eq!(check(PASSWORD).await, false);
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_password_may_change_behind_the_callers_back() {
+    let server = start(Tenant::demo(60)).await;
+    let client = Client::first_app(&server).await;
+    let id = server.tenant().user(UPN).unwrap().id;
+    let late = json!({"effect": {"kind": "late"}, "method": "PATCH", "times": 1});
+    let (status, _) = control(&server, Method::POST, "/faults", Some(late)).await;
+    assert_eq!(status, 204);
+    let request = client.request(Method::PATCH, &user_path(UPN));
+    let sent = request.json(&password_change(PASSWORD)).send().await;
+    assert!(sent.is_err());
+
+    let path = format!(
+        "/tenants/{}/users/{UPN}/setPassword",
+        server.tenant().domain()
+    );
+    let other = json!({"password": "s0mebody else's"});
+    let (status, _) = control(&server, Method::POST, &path, Some(other)).await;
+    assert_eq!(status, 204);
+    assert!(server.tenant().current_password_is(id, "s0mebody else's"));
+
+    let (_, released) = control(&server, Method::POST, "/late", None).await;
+    assert_eq!(released["released"], 1);
+    assert!(server.tenant().current_password_is(id, PASSWORD));
 }
 
 #[tokio::test]

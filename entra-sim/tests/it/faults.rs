@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use entra_sim::{Effect, Endpoint, Fault, Server, Tenant};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::{Client, PASSWORD, code, password_change, start, user_path};
 
@@ -57,14 +58,14 @@ async fn an_error_status_may_hide_that_the_password_was_set() {
 async fn retry_after_is_sent_in_the_header() {
     let server = server().await;
     let client = Client::first_app(&server).await;
-    server.add_fault(Fault::on_patch(Effect::throttled(7)));
-    let request = client.request(Method::PATCH, &user_path(UPN));
-    let response = request
-        .json(&password_change(PASSWORD))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.headers()["retry-after"], "7");
+    for words in ["7", "1.5", "Sat, 21 Nov 2026 12:00:00 GMT", "-1", "soon"] {
+        let effect = Effect::status(429).retry_after(words);
+        server.add_fault(Fault::on_patch(effect).once());
+        let request = client.request(Method::PATCH, &user_path(UPN));
+        let request = request.json(&password_change(PASSWORD));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["retry-after"], words);
+    }
 }
 
 #[tokio::test]
@@ -87,6 +88,132 @@ async fn a_connection_breaks_before_or_after_the_password_is_set() {
         let last = server.requests().pop().unwrap();
         assert_eq!((last.status, last.faulted), (None, true));
         assert_eq!(client.reset(UPN).await, 204, "the server goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_told_from_a_farewell() {
+    for (effect, applied) in [(Effect::reset_before(), 0), (Effect::reset_after(), 1)] {
+        let server = server().await;
+        let client = Client::first_app(&server).await;
+        server.add_fault(Fault::on_patch(effect.clone()).once());
+        let request = client.request(Method::PATCH, &user_path(UPN));
+        let request = request.json(&password_change(PASSWORD));
+        let error = request.send().await.unwrap_err();
+        assert!(
+            format!("{error:?}").contains("ConnectionReset"),
+            "{error:?}"
+        );
+        assert_eq!(sets(&server), applied, "{effect:?}");
+        assert_eq!(client.reset(UPN).await, 204, "the server goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_late_request_takes_effect_when_it_is_released() {
+    let server = server().await;
+    let client = Client::first_app(&server).await;
+    let id = server.tenant().user(UPN).unwrap().id;
+    server.add_fault(Fault::on_patch(Effect::late()).once());
+    let request = client.request(Method::PATCH, &user_path(UPN));
+    let late = request.json(&password_change("Stuck-0n-its-way")).send();
+    assert!(late.await.unwrap_err().is_request());
+    assert_eq!(client.reset(UPN).await, 204);
+    assert!(server.tenant().current_password_is(id, PASSWORD));
+    // Longer than its token is good for.
+    server.advance(Duration::from_secs(7_200));
+    assert_eq!(server.release_late(), 1);
+    assert!(server.tenant().current_password_is(id, "Stuck-0n-its-way"));
+    assert_eq!((server.release_late(), server.totals().writes), (0, 2));
+}
+
+#[tokio::test]
+async fn a_late_request_may_know_its_time_itself() {
+    let server = server().await;
+    let client = Client::first_app(&server).await;
+    let late = Effect::Late { after_ms: Some(20) };
+    server.add_fault(Fault::on_patch(late).once());
+    let request = client.request(Method::PATCH, &user_path(UPN));
+    let sent = request.json(&password_change(PASSWORD)).send().await;
+    assert!(sent.is_err());
+    while sets(&server) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_late_item_is_missing_in_the_answer_of_its_batch() {
+    let server = server().await;
+    let client = Client::first_app(&server).await;
+    let item = |id: u32, upn: &str| {
+        json!({
+            "id": id.to_string(), "method": "PATCH", "url": user_path(upn),
+            "headers": {"Content-Type": "application/json"}, "body": password_change(PASSWORD),
+        })
+    };
+    let other = "user000001@contoso.onmicrosoft.com";
+    server.add_fault(Fault::on_patch(Effect::late()).account(UPN));
+    let requests = json!({"requests": [item(1, UPN), item(2, other)]});
+    let (_, answer) = client.batch(&requests).await;
+    let [only] = answer["responses"].as_array().unwrap().as_slice() else {
+        panic!("{answer}");
+    };
+    assert_eq!((&only["id"], &only["status"]), (&"2".into(), &204.into()));
+    assert_eq!((sets(&server), server.release_late()), (0, 1));
+    assert_eq!(sets(&server), 1);
+}
+
+#[tokio::test]
+async fn an_answer_may_break_off_or_lead_elsewhere_or_be_another_success() {
+    let server = server().await;
+    let client = Client::first_app(&server).await;
+    let send = async |effect: Effect| {
+        server.add_fault(Fault::on_patch(effect).once());
+        let request = client.request(Method::PATCH, &user_path(UPN));
+        request
+            .json(&password_change(PASSWORD))
+            .send()
+            .await
+            .unwrap()
+    };
+    let broken = send(Effect::BrokenOff {
+        status: 403,
+        applied: true,
+    })
+    .await;
+    assert_eq!((broken.status().as_u16(), sets(&server)), (403, 1));
+    assert!(broken.text().await.is_err());
+
+    assert_eq!(send(Effect::status_after(200)).await.status(), 200);
+    assert_eq!(sets(&server), 2);
+
+    let location = format!("{}/elsewhere", server.base_url());
+    let led = send(Effect::Redirect {
+        status: 307,
+        location,
+        applied: false,
+    })
+    .await;
+    assert_eq!((led.url().path(), sets(&server)), ("/elsewhere", 2));
+}
+
+#[tokio::test]
+async fn every_answer_is_dated_by_the_clock_of_the_server() {
+    let server = server().await;
+    let ahead = Duration::from_secs(3 * 366 * 86_400);
+    let year = async |path: &str| {
+        let url = format!("{}{path}", server.base_url());
+        let response = reqwest::get(url).await.unwrap();
+        let date = response.headers()["date"].to_str().unwrap().to_owned();
+        let words: Vec<&str> = date.split(' ').collect();
+        assert!(words.len() == 6 && words[5] == "GMT", "{date}");
+        words[3].parse::<u32>().unwrap()
+    };
+    let paths = ["/v1.0/users", "/__control/tenants", "/nothing"];
+    let before = year(paths[0]).await;
+    server.advance(ahead);
+    for path in paths {
+        assert_eq!(year(path).await, before + 3, "{path}");
     }
 }
 

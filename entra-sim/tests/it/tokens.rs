@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use entra_sim::{App, Config, Role, Server, User};
+use entra_sim::{App, Config, Effect, Endpoint, Fault, Role, Server, User};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ async fn server() -> Server {
             )
             .user(User::new(at("ada")).password("Ada's own 1"))
             .user(User::new(at("off")).password("Off's own 1").disabled())
+            .user(User::new(at("mfa")).password("Mfa's own 1").requires_mfa())
             .user(
                 User::new(at("new"))
                     .password("New's own 1")
@@ -211,8 +212,11 @@ async fn passwords_sign_in_and_refusals_say_why() {
         ("ada", "ada's own 1", 50_126),
         ("nobody", "x", 50_034),
         ("off", "Off's own 1", 50_057),
-        ("off", "wrong", 50_126),
+        ("off", "wrong", 50_057),
         ("new", "New's own 1", 50_055),
+        ("new", "wrong", 50_126),
+        ("mfa", "Mfa's own 1", 50_076),
+        ("mfa", "wrong", 50_126),
     ] {
         assert_eq!(
             sign_in(&server, &at(user), password).await,
@@ -220,6 +224,44 @@ async fn passwords_sign_in_and_refusals_say_why() {
             "{user}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_disabled_account_may_be_told_so_only_with_its_password() {
+    let user = User::new(at("off")).password("Off's own 1").disabled();
+    let tenant = tenant().app(App::rotation()).user(user);
+    let server = start(tenant.switches(|s| s.disabled_before_password = false)).await;
+    for (password, number) in [("wrong", 50_126), ("Off's own 1", 50_057)] {
+        assert_eq!(sign_in(&server, &at("off"), password).await, number);
+    }
+}
+
+#[tokio::test]
+async fn ten_wrong_passwords_lock_an_account_that_no_reset_opens() {
+    let server = server().await;
+    let ada = server.tenant().user(&at("ada")).unwrap().id;
+    for n in 0..10 {
+        let wrong = format!("wrong {n}");
+        assert_eq!(sign_in(&server, &at("ada"), &wrong).await, 50_126);
+    }
+    assert_eq!(sign_in(&server, &at("ada"), "Ada's own 1").await, 50_053);
+    server.tenant().set_password(ada, "Ada's new 2");
+    assert_eq!(sign_in(&server, &at("ada"), "Ada's new 2").await, 50_053);
+    server.advance(Duration::from_secs(60));
+    assert_eq!(sign_in(&server, &at("ada"), "Ada's new 2").await, 0);
+}
+
+#[tokio::test]
+async fn a_fault_strikes_the_sign_ins_of_one_account_with_any_number() {
+    let server = server().await;
+    server.add_fault(
+        Fault::new(Effect::aadsts(50_158))
+            .endpoint(Endpoint::Token)
+            .account(at("ada")),
+    );
+    assert_eq!(sign_in(&server, &at("ada"), "Ada's own 1").await, 50_158);
+    assert_eq!(sign_in(&server, &at("mfa"), "Mfa's own 1").await, 50_076);
+    Client::first_app(&server).await;
 }
 
 #[tokio::test]
