@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::SetFault;
 use super::memory_store::pause;
+use super::set_fault::When;
 use crate::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Holdings, Outcome, Problem, Refusal,
-    RefusalReason, RoleAssignment, RoleId, RotationBackend, SetPassword, TenantId,
+    Account, AccountId, AccountQuery, BackendError, Caller, Holdings, Outcome, Password, Problem,
+    Refusal, RefusalReason, RoleAssignment, RoleId, RotationBackend, SetPassword, SignIn, TenantId,
 };
 
 /// A directory in memory, which fails when told to. Clones share it.
@@ -29,6 +30,12 @@ struct Directory {
     faults: Vec<SetFault>,
     max_batch: usize,
     attempts: Vec<AccountId>,
+    /// After how many reads a change time shows.
+    lag: usize,
+    /// The change times that do not show yet, each with the reads it takes.
+    unseen: BTreeMap<AccountId, VecDeque<(Timestamp, usize)>>,
+    /// Requests under way.
+    late: Vec<SetPassword>,
 }
 
 impl MemoryBackend {
@@ -48,6 +55,9 @@ impl MemoryBackend {
             faults: Vec::new(),
             max_batch: 1,
             attempts: Vec::new(),
+            lag: 0,
+            unseen: BTreeMap::new(),
+            late: Vec::new(),
         })))
     }
 
@@ -76,6 +86,27 @@ impl MemoryBackend {
     /// Takes up to `max_batch` passwords in one call.
     pub fn accept_batches_of(&self, max_batch: usize) {
         self.lock().max_batch = max_batch;
+    }
+
+    /// Lets each later change of a password show in the account's change time only after it was read `reads` times
+    /// more: one's own change is seen late, as in a directory that replicates.
+    pub fn show_changes_after(&self, reads: usize) {
+        self.lock().lag = reads;
+    }
+
+    /// Someone else changes the password of `account`.
+    pub fn change_elsewhere(&self, account: &AccountId) {
+        let mut directory = self.lock();
+        let password = format!("changed elsewhere at {}", directory.now);
+        directory.change(account, password);
+    }
+
+    /// Applies the requests that [`SetFault::applied_late`] left under way, in the order in which they were made.
+    pub fn deliver_late(&self) {
+        let mut directory = self.lock();
+        for request in std::mem::take(&mut directory.late) {
+            directory.set(&request);
+        }
     }
 
     /// Makes calls fail; faults given earlier strike first.
@@ -121,39 +152,62 @@ impl Directory {
     fn set(&mut self, request: &SetPassword) -> Outcome {
         let refuse =
             |reason, message: &str| Outcome::Refused(Refusal::new(reason, Problem::new(message)));
-        let Some(account) = self.accounts.get_mut(&request.account) else {
+        if !self.accounts.contains_key(&request.account) {
             return refuse(RefusalReason::AccountMissing, "no such account");
-        };
+        }
         if request.password.expose().len() < 8 {
             return refuse(RefusalReason::Password, "shorter than 8 characters");
         }
-        self.now = self
-            .now
-            .saturating_add(SignedDuration::from_secs(1))
-            .unwrap_or(self.now);
-        account.password_changed = Some(self.now);
-        self.live.insert(
-            request.account.clone(),
-            request.password.expose().to_owned(),
-        );
-        Outcome::Applied { request_id: None }
+        self.change(&request.account, request.password.expose().to_owned());
+        Outcome::Applied {
+            request_id: Some(format!("request-{}", self.attempts.len())),
+            answered_at: Some(self.now),
+        }
+    }
+
+    fn change(&mut self, account: &AccountId, password: String) {
+        let second = SignedDuration::from_secs(1);
+        self.now = self.now.saturating_add(second).unwrap_or(self.now);
+        let change = (self.now, self.lag);
+        let unseen = self.unseen.entry(account.clone()).or_default();
+        unseen.push_back(change);
+        self.live.insert(account.clone(), password);
+    }
+
+    /// One read of `account`, which brings its changes closer to showing.
+    fn read(&mut self, id: &AccountId) -> Option<Account> {
+        let account = self.accounts.get_mut(id)?;
+        let unseen = self.unseen.entry(id.clone()).or_default();
+        while let Some((changed, 0)) = unseen.front() {
+            account.password_changed = Some(*changed);
+            unseen.pop_front();
+        }
+        for (_, reads) in unseen {
+            *reads = reads.saturating_sub(1);
+        }
+        Some(account.clone())
     }
 }
 
 #[async_trait]
 impl RotationBackend for MemoryBackend {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
     async fn caller(&self) -> Result<Caller, BackendError> {
         Ok(self.lock().caller.clone())
     }
 
     fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
-        let directory = self.lock();
-        let named = directory
-            .accounts
-            .values()
-            .filter(|account| query.names(account));
-        let accounts: Vec<_> = named.cloned().map(Ok).collect();
-        stream::iter(accounts).boxed()
+        let mut directory = self.lock();
+        let named = directory.accounts.values();
+        let ids: Vec<_> = named
+            .filter(|account| query.names(account))
+            .map(|account| account.id.clone())
+            .collect();
+        let accounts: Vec<_> = ids.iter().filter_map(|id| directory.read(id)).collect();
+        stream::iter(accounts).map(Ok).boxed()
     }
 
     async fn set_password(&self, request: &SetPassword) -> Outcome {
@@ -169,8 +223,10 @@ impl RotationBackend for MemoryBackend {
             {
                 None => (directory.set(request), false),
                 Some(fault) => {
-                    if fault.applied {
-                        directory.set(request);
+                    match fault.applied {
+                        Some(When::AtOnce) => drop(directory.set(request)),
+                        Some(When::Late) => directory.late.push(request.clone()),
+                        None => {}
                     }
                     (fault.outcome, fault.hangs)
                 }
@@ -191,10 +247,72 @@ impl RotationBackend for MemoryBackend {
         &self,
         account: &AccountId,
     ) -> Result<Option<Timestamp>, BackendError> {
-        Ok(self
-            .lock()
-            .accounts
-            .get(account)
-            .and_then(|account| account.password_changed))
+        let account = self.lock().read(account);
+        Ok(account.and_then(|account| account.password_changed))
+    }
+
+    async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {
+        match self.lock().live.get(&account.id) {
+            Some(live) if live == password.expose() => SignIn::Right,
+            _ => SignIn::Wrong,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    fn account() -> AccountId {
+        AccountId::new("user-1")
+    }
+
+    fn request(password: &str) -> SetPassword {
+        SetPassword::new(account(), Password::new(password.to_owned().into()).into())
+    }
+
+    #[tokio::test]
+    async fn a_change_shows_after_as_many_reads_as_it_lags() {
+        let backend = MemoryBackend::with_accounts(1);
+        backend.show_changes_after(2);
+        backend.set_password(&request("password-1")).await;
+        assert_eq!(backend.password_changed(&account()).await.unwrap(), None);
+        let listed: Vec<_> = backend
+            .accounts(AccountQuery::All)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(listed[0].password_changed, None);
+        let seen = backend.password_changed(&account()).await.unwrap();
+        assert_eq!(seen, Some(Timestamp::from_second(1).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_late_request_is_applied_when_it_arrives() {
+        let backend = MemoryBackend::with_accounts(1);
+        backend.inject(SetFault::applied_late());
+        let outcome = backend.set_password(&request("password-1")).await;
+        assert!(outcome.is_ambiguous());
+        assert_eq!(backend.live_password(&account()), None);
+        backend.set_password(&request("password-2")).await;
+        backend.deliver_late();
+        backend.deliver_late();
+        let live = backend.live_password(&account());
+        assert_eq!(live.as_deref(), Some("password-1"));
+    }
+
+    #[tokio::test]
+    async fn a_change_elsewhere_moves_the_change_time_and_the_password() {
+        let backend = MemoryBackend::with_accounts(1);
+        backend.set_password(&request("password-1")).await;
+        let before = backend.password_changed(&account()).await.unwrap();
+        backend.change_elsewhere(&account());
+        assert!(backend.password_changed(&account()).await.unwrap() > before);
+        assert_ne!(
+            backend.live_password(&account()).as_deref(),
+            Some("password-1")
+        );
     }
 }

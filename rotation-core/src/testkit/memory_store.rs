@@ -1,17 +1,20 @@
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::store_fault::{StoreFault, StoreOp};
+use super::store_fault::{StoreFault, StoreOp, Struck};
+use super::store_image::{Held, Image};
 use crate::{
-    AccountKey, NewVersion, Password, Problem, SecretReader, SecretStore, Select, StoreError,
-    Version, VersionId, VersionKey, VersionState,
+    AccountKey, Commit, Lease, NewVersion, Password, SecretReader, SecretStore, Select, StoreError,
+    Version, VersionKey, VersionState,
 };
 
 /// A store in memory that fails when told to, for tests.
@@ -20,8 +23,8 @@ use crate::{
 /// play a crash. Every write pauses once before and once after it takes effect, so that a test which drops the caller
 /// at each of its pauses meets both a write that never happened and one whose answer was lost.
 ///
-/// It is stricter than [`SecretStore`] asks: staging a version id again for another password, or after it was
-/// discarded, is an error.
+/// Its clock, by which leases lapse, is tokio's: tests can pause it. It is stricter than [`SecretStore`] asks: staging
+/// a version id again for another password or run, or after it was pruned, is an error.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     shared: Arc<Mutex<Shared>>,
@@ -33,7 +36,7 @@ pub struct MemoryStore {
 pub struct StoreCall {
     /// What was asked.
     pub op: StoreOp,
-    /// For which versions, in the order asked.
+    /// For which versions, in the order asked; none for leases and prunes.
     pub versions: Vec<VersionKey>,
 }
 
@@ -93,49 +96,66 @@ impl MemoryStore {
         act: impl FnOnce(&mut Image) -> T + Send,
     ) -> Result<T, StoreError> {
         let struck = self.shared().record(call);
+        struck.wait().await;
         pause().await;
-        if let Some(error) = struck.as_ref().and_then(Struck::before) {
-            return Err(error);
-        }
+        struck.before()?;
         let answer = act(&mut self.shared().image);
         pause().await;
-        match struck {
-            Some(struck) => Err(struck.error),
-            None => Ok(answer),
-        }
+        struck.after()?;
+        Ok(answer)
     }
 
     fn read<T: Send + 'static>(
         &self,
-        select: &Select,
-        item: impl Fn(&Held) -> T,
-    ) -> BoxStream<'static, Result<T, StoreError>> {
-        let mut shared = self.shared();
-        if let Some(struck) = shared.strike(StoreOp::Read, &[]) {
-            return stream::iter([Err(struck.error)]).boxed();
-        }
-        let items: Vec<_> = shared
-            .image
-            .held(select)
-            .map(|held| Ok(item(held)))
-            .collect();
-        stream::iter(items).boxed()
+        select: Select,
+        item: fn(&Held) -> T,
+    ) -> BoxStream<'_, Result<T, StoreError>> {
+        let struck = self.shared().strike(StoreOp::Read, &[]);
+        let items = async move {
+            struck.wait().await;
+            if let Err(error) = struck.before().and_then(|()| struck.after()) {
+                return vec![Err(error)];
+            }
+            let shared = self.shared();
+            shared
+                .image
+                .held(&select)
+                .map(|held| Ok(item(held)))
+                .collect()
+        };
+        items.map(stream::iter).flatten_stream().boxed()
     }
 }
 
 #[async_trait]
 impl SecretStore for MemoryStore {
-    async fn stage(&self, batch: &[NewVersion]) -> Result<(), StoreError> {
-        let keys = batch.iter().map(|new| new.key.clone());
-        self.write(StoreCall::new(StoreOp::Stage, keys), |image| {
-            image.stage(batch)
-        })
-        .await?
+    async fn lease(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        let call = StoreCall::new(StoreOp::Lease, []);
+        self.write(call, |image| image.lease(lease, ttl, Instant::now()))
+            .await?
     }
 
-    async fn commit(&self, batch: &[VersionKey]) -> Vec<Result<(), StoreError>> {
-        let call = StoreCall::new(StoreOp::Commit, batch.iter().cloned());
-        let commit = |image: &mut Image| batch.iter().map(|key| image.commit(key)).collect();
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let call = StoreCall::new(StoreOp::Release, []);
+        self.write(call, |image| image.release(lease)).await
+    }
+
+    async fn stage(&self, batch: &[NewVersion]) -> Vec<Result<(), StoreError>> {
+        let call = StoreCall::new(StoreOp::Stage, batch.iter().map(|new| new.key.clone()));
+        let stage = |image: &mut Image| {
+            let now = Instant::now();
+            batch.iter().map(|new| image.stage(new, now)).collect()
+        };
+        match self.write(call, stage).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); batch.len()],
+        }
+    }
+
+    async fn commit(&self, batch: &[Commit]) -> Vec<Result<(), StoreError>> {
+        let keys = batch.iter().map(|commit| commit.key.clone());
+        let call = StoreCall::new(StoreOp::Commit, keys);
+        let commit = |image: &mut Image| batch.iter().map(|one| image.commit(one)).collect();
         match self.write(call, commit).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); batch.len()],
@@ -147,14 +167,19 @@ impl SecretStore for MemoryStore {
         self.write(call, |image| image.discard(version)).await?
     }
 
+    async fn prune(&self, select: &Select, keep: usize) -> Result<u64, StoreError> {
+        let call = StoreCall::new(StoreOp::Prune, []);
+        self.write(call, |image| image.prune(select, keep)).await
+    }
+
     fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
-        self.read(&select, |held| held.version.clone())
+        self.read(select, |held| held.version.clone())
     }
 }
 
 impl SecretReader for MemoryStore {
     fn reveal(&self, select: Select) -> BoxStream<'_, Result<(Version, Password), StoreError>> {
-        self.read(&select, |held| (held.version.clone(), copy(&held.password)))
+        self.read(select, |held| (held.version.clone(), copy(&held.password)))
     }
 }
 
@@ -181,147 +206,18 @@ struct Shared {
 }
 
 impl Shared {
-    fn record(&mut self, call: StoreCall) -> Option<Struck> {
+    fn record(&mut self, call: StoreCall) -> Struck {
         let struck = self.strike(call.op, &call.versions);
         self.calls.push(call);
         struck
     }
 
-    fn strike(&mut self, op: StoreOp, versions: &[VersionKey]) -> Option<Struck> {
-        let fault = self
-            .faults
+    fn strike(&mut self, op: StoreOp, versions: &[VersionKey]) -> Struck {
+        self.faults
             .iter_mut()
-            .find_map(|fault| fault.strikes(op, versions).then_some(&*fault))?;
-        let problem = Problem::new(format!("the test made {op:?} fail"));
-        Some(Struck {
-            error: fault.error().unwrap_or(StoreError::Unavailable {
-                problem,
-                source: None,
-            }),
-            takes_effect: fault.takes_effect(),
-        })
+            .find_map(|fault| fault.strike(op, versions))
+            .unwrap_or_default()
     }
-}
-
-/// A fault that strikes the call at hand.
-struct Struck {
-    error: StoreError,
-    takes_effect: bool,
-}
-
-impl Struck {
-    fn before(&self) -> Option<StoreError> {
-        (!self.takes_effect).then(|| self.error.clone())
-    }
-}
-
-/// What the medium holds.
-#[derive(Default)]
-struct Image {
-    /// Each account's versions in the order in which they were staged.
-    accounts: BTreeMap<AccountKey, Vec<Held>>,
-    /// Every version ever staged, also the discarded ones.
-    staged: HashMap<VersionId, AccountKey>,
-}
-
-struct Held {
-    version: Version,
-    password: Arc<Password>,
-}
-
-impl Image {
-    fn stage(&mut self, batch: &[NewVersion]) -> Result<(), StoreError> {
-        for new in batch {
-            self.check_new(new)?;
-        }
-        for new in batch {
-            let account = new.key.account.clone();
-            if self
-                .staged
-                .insert(new.key.version, account.clone())
-                .is_none()
-            {
-                self.accounts.entry(account).or_default().push(Held {
-                    version: Version::from(new),
-                    password: Arc::clone(&new.password),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn check_new(&self, new: &NewVersion) -> Result<(), StoreError> {
-        let Some(account) = self.staged.get(&new.key.version) else {
-            return Ok(());
-        };
-        let versions = self.accounts.get(account).map_or(&[][..], Vec::as_slice);
-        let held = versions
-            .iter()
-            .find(|held| held.version.key.version == new.key.version)
-            .ok_or_else(|| StoreError::NotPending(new.key.clone()))?;
-        if *account == new.key.account && held.password.expose() == new.password.expose() {
-            return Ok(());
-        }
-        Err(StoreError::Unusable(Problem::new(format!(
-            "version {} was staged before, for another account or password",
-            new.key.version
-        ))))
-    }
-
-    fn commit(&mut self, key: &VersionKey) -> Result<(), StoreError> {
-        let not_pending = || StoreError::NotPending(key.clone());
-        let versions = self
-            .accounts
-            .get_mut(&key.account)
-            .ok_or_else(not_pending)?;
-        let (position, state) = find(versions, key).ok_or_else(not_pending)?;
-        match state {
-            VersionState::Current => Ok(()),
-            VersionState::Previous => Err(not_pending()),
-            VersionState::Pending => {
-                for (at, held) in versions.iter_mut().enumerate() {
-                    if at == position {
-                        held.version.state = VersionState::Current;
-                    } else if at < position {
-                        held.version.state = VersionState::Previous;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn discard(&mut self, key: &VersionKey) -> Result<(), StoreError> {
-        let Some(versions) = self.accounts.get_mut(&key.account) else {
-            return Ok(());
-        };
-        match find(versions, key) {
-            None => Ok(()),
-            Some((_, VersionState::Current | VersionState::Previous)) => {
-                Err(StoreError::NotPending(key.clone()))
-            }
-            Some((position, VersionState::Pending)) => {
-                versions.remove(position);
-                Ok(())
-            }
-        }
-    }
-
-    fn held(&self, select: &Select) -> impl Iterator<Item = &Held> {
-        self.accounts
-            .iter()
-            .filter(|(account, _)| match select {
-                Select::All => true,
-                Select::Account(wanted) => *account == wanted,
-                Select::Tenant(tenant) => account.tenant == *tenant,
-            })
-            .flat_map(|(_, versions)| versions)
-    }
-}
-
-fn find(versions: &[Held], key: &VersionKey) -> Option<(usize, VersionState)> {
-    let position = versions.iter().position(|held| held.version.key == *key)?;
-    Some((position, versions.get(position)?.version.state))
 }
 
 fn copy(password: &Password) -> Password {
@@ -344,7 +240,6 @@ pub(super) async fn pause() {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
     use jiff::Timestamp;
 
     use super::*;
@@ -356,47 +251,72 @@ mod tests {
             account: AccountId::new("a"),
         };
         let password = Arc::new(Password::new(password.to_owned().into()));
-        NewVersion::new(
-            account,
-            "a@t",
-            RunId::new(),
-            Timestamp::UNIX_EPOCH,
-            password,
-        )
+        let run = RunId::from_bytes([1; 16]);
+        NewVersion::new(account, "a@t", run, Timestamp::UNIX_EPOCH, password)
+    }
+
+    /// A store in which the run of every [`version`] holds a lease.
+    async fn leased() -> MemoryStore {
+        let store = MemoryStore::new();
+        let lease = version("x").lease();
+        store.lease(&lease, Duration::from_secs(60)).await.unwrap();
+        store
+    }
+
+    async fn stage(store: &MemoryStore, version: &NewVersion) -> Result<(), StoreError> {
+        store
+            .stage(std::slice::from_ref(version))
+            .await
+            .pop()
+            .unwrap()
     }
 
     #[tokio::test]
     async fn a_fault_strikes_the_calls_it_names_and_changes_nothing() {
-        let store = MemoryStore::new();
+        let store = leased().await;
         store.inject(StoreFault::on(StoreOp::Stage).skip(1).times(2));
         let mut answers = Vec::new();
         for _ in 0..4 {
-            answers.push(store.stage(&[version("x")]).await.is_ok());
+            answers.push(stage(&store, &version("x")).await.is_ok());
         }
         assert_eq!(answers, [true, false, false, true]);
         assert_eq!(store.versions_of(&version("x").key.account).len(), 2);
-        assert_eq!(store.calls().len(), 4);
+        assert_eq!(store.calls().len(), 5);
     }
 
     #[tokio::test]
     async fn a_lost_answer_leaves_the_effect() {
-        let store = MemoryStore::new();
+        let store = leased().await;
         store.inject(StoreFault::on(StoreOp::Stage).answer_lost());
         let version = version("hunter2");
-        let answer = store.stage(std::slice::from_ref(&version)).await;
+        let answer = stage(&store, &version).await;
         assert!(matches!(answer, Err(StoreError::Unavailable { .. })));
         let state = store.state_of_password(&version.key.account, "hunter2");
         assert_eq!(state, Some(VersionState::Pending));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_store_takes_its_time_and_then_does_as_asked() {
+        let store = leased().await;
+        let minute = Duration::from_secs(59);
+        let begun = Instant::now();
+        store.inject(StoreFault::on(StoreOp::Stage).delayed(minute));
+        stage(&store, &version("x")).await.unwrap();
+        assert_eq!(begun.elapsed(), minute);
+        store.inject(StoreFault::on(StoreOp::Stage).delayed(minute).answer_lost());
+        assert!(stage(&store, &version("x")).await.is_err());
+        // The lease lapsed while it waited.
+        assert_eq!(store.versions_of(&version("x").key.account).len(), 1);
+    }
+
     #[tokio::test]
     async fn a_fault_for_one_account_spares_the_others() {
-        let store = MemoryStore::new();
+        let store = leased().await;
         let version = version("x");
         let mut other = version.key.account.clone();
         other.account = AccountId::new("b");
         store.inject(StoreFault::on(StoreOp::Stage).for_account(other).forever());
-        assert!(store.stage(&[version]).await.is_ok());
+        stage(&store, &version).await.unwrap();
         store.heal();
     }
 
@@ -404,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_can_be_dropped_before_and_after_its_effect() {
         for (polls, expected) in [(1, 0), (2, 1)] {
-            let store = MemoryStore::new();
+            let store = leased().await;
             let version = version("x");
             let batch = std::slice::from_ref(&version);
             let mut call = store.stage(batch).boxed();
@@ -418,21 +338,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_version_id_is_used_for_one_password_once() {
-        let store = MemoryStore::new();
+        let store = leased().await;
         let mut version = version("x");
-        store.stage(std::slice::from_ref(&version)).await.unwrap();
+        stage(&store, &version).await.unwrap();
         version.password = Arc::new(Password::new("y".to_owned().into()));
-        let answer = store.stage(std::slice::from_ref(&version)).await;
+        let answer = stage(&store, &version).await;
         assert!(matches!(answer, Err(StoreError::Unusable(_))));
         store.discard(&version.key).await.unwrap();
-        let answer = store.stage(std::slice::from_ref(&version)).await;
+        let answer = stage(&store, &version).await;
         assert!(matches!(answer, Err(StoreError::NotPending(_))));
     }
 
     #[tokio::test]
     async fn debug_shows_no_password() {
-        let store = MemoryStore::new();
-        store.stage(&[version("hunter2")]).await.unwrap();
+        let store = leased().await;
+        stage(&store, &version("hunter2")).await.unwrap();
         assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
         assert!(!format!("{:?}", store.calls()).contains("hunter2"));
     }

@@ -5,6 +5,7 @@ mod memory_backend;
 mod memory_store;
 mod set_fault;
 mod store_fault;
+mod store_image;
 mod store_suite;
 mod violation;
 

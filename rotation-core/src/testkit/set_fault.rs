@@ -23,8 +23,15 @@ pub struct SetFault {
 #[derive(Clone, Debug)]
 pub(super) struct Strike {
     pub(super) outcome: Outcome,
-    pub(super) applied: bool,
+    pub(super) applied: Option<When>,
     pub(super) hangs: bool,
+}
+
+/// When a request that a fault struck is applied all the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    AtOnce,
+    Late,
 }
 
 impl SetFault {
@@ -33,7 +40,7 @@ impl SetFault {
     pub fn answer(outcome: Outcome) -> Self {
         let strike = Strike {
             outcome,
-            applied: false,
+            applied: None,
             hangs: false,
         };
         Self {
@@ -54,6 +61,15 @@ impl SetFault {
     #[must_use]
     pub fn request_lost() -> Self {
         Self::answer(Outcome::Unknown(Problem::new("request lost")))
+    }
+
+    /// The answer is lost now, and the request is under way until
+    /// [`MemoryBackend::deliver_late`](super::MemoryBackend::deliver_late).
+    #[must_use]
+    pub fn applied_late() -> Self {
+        let mut late = Self::request_lost();
+        late.strike.applied = Some(When::Late);
+        late
     }
 
     /// Refused for `reason`.
@@ -79,7 +95,7 @@ impl SetFault {
     /// Applied all the same.
     #[must_use]
     pub fn applied(mut self) -> Self {
-        self.strike.applied = true;
+        self.strike.applied = Some(When::AtOnce);
         self
     }
 

@@ -4,10 +4,10 @@ mod durability;
 mod model;
 mod reading;
 mod settling;
-#[cfg(test)]
-mod tests;
 mod together;
 mod trial;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -32,6 +32,11 @@ pub trait StoreHarness: Send + Sync {
     /// reader, logs, the bytes on the medium.
     async fn printed(&self) -> Vec<u8> {
         Vec::new()
+    }
+
+    /// Lets `time` pass by the store's clock, so that a lease lapses.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }
 
@@ -139,7 +144,11 @@ const CASES: &[Case] = &[
 pub async fn store_suite(harness: &dyn StoreHarness) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (case, run) in CASES {
-        if let Err(found) = run(Trial::new(harness)).await {
+        let verdict = match Trial::begin(harness).await {
+            Ok(trial) => run(trial).await,
+            Err(found) => Err(found),
+        };
+        if let Err(found) = verdict {
             violations.push(Violation::new(case, found));
         }
     }

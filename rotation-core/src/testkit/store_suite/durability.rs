@@ -1,6 +1,6 @@
+use super::trial::Seen::{Current, Pending};
 use super::trial::{Trial, Verdict, committed, discarded, stage};
 use crate::Select;
-use crate::VersionState::{Current, Pending};
 
 pub(super) async fn staged(trial: Trial<'_>) -> Verdict {
     let account = trial.account(1);
@@ -79,7 +79,7 @@ pub(super) async fn staged_again(trial: Trial<'_>) -> Verdict {
     let account = trial.account(1);
     let store = trial.open().await;
     let version = trial.staged(&*store, &account).await?;
-    stage(&*store, &[version.clone(), version.clone()]).await?;
+    stage(&*store, std::slice::from_ref(&version)).await?;
     trial
         .expect_account(&*store, &account, &[(&version, Pending)])
         .await?;

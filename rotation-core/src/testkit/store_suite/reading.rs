@@ -1,11 +1,11 @@
-use super::trial::{Trial, Verdict, account_of, committed, fresh_tenant, stage, versions};
+use super::trial::Seen::{Current, Overtaken, Pending};
+use super::trial::{Trial, Verdict, committed, fresh_tenant, stage, versions};
 use crate::Select;
-use crate::VersionState::{Current, Pending, Previous};
 
 pub(super) async fn two_tenants(trial: Trial<'_>) -> Verdict {
     let store = trial.open().await;
     let here = trial.account(1);
-    let there = account_of(&fresh_tenant(), 1);
+    let there = trial.account_elsewhere(&*store, 1).await?;
     let in_one = trial.staged(&*store, &here).await?;
     let in_other = trial.staged(&*store, &there).await?;
     committed(&*store, &in_other).await?;
@@ -20,7 +20,7 @@ pub(super) async fn two_tenants(trial: Trial<'_>) -> Verdict {
 pub(super) async fn selection(trial: Trial<'_>) -> Verdict {
     let store = trial.open().await;
     let (one, two) = (trial.account(1), trial.account(2));
-    let elsewhere = account_of(&fresh_tenant(), 2);
+    let elsewhere = trial.account_elsewhere(&*store, 2).await?;
     let batch = [&one, &two, &elsewhere].map(|account| trial.version(account));
     stage(&*store, &batch).await?;
     let [in_one, in_two, in_other] = &batch;
@@ -77,7 +77,7 @@ pub(super) async fn order(trial: Trial<'_>) -> Verdict {
     // Which account comes first is the store's choice, but it makes the same one for every reader.
     let mut expected = Vec::new();
     for version in found.iter().step_by(2) {
-        for (batch, state) in [(first, Previous), (second, Current)] {
+        for (batch, state) in [(first, Overtaken), (second, Current)] {
             expected.extend(
                 batch
                     .iter()

@@ -1,7 +1,7 @@
+use super::trial::Seen::{Current, Overtaken, Pending, Previous};
 use super::trial::{
-    Trial, Verdict, commit, committed, discarded as discard, refused, stage, succeeded,
+    Trial, Verdict, commit, commit_of, committed, discarded as discard, refused, stage, succeeded,
 };
-use crate::VersionState::{Current, Pending, Previous};
 
 pub(super) async fn former_current(trial: Trial<'_>) -> Verdict {
     let account = trial.account(1);
@@ -25,10 +25,10 @@ pub(super) async fn other_pending(trial: Trial<'_>) -> Verdict {
     let middle = trial.staged(&*store, &account).await?;
     let later = trial.staged(&*store, &account).await?;
     committed(&*store, &middle).await?;
-    let expected = [(&older, Previous), (&middle, Current), (&later, Pending)];
+    let expected = [(&older, Overtaken), (&middle, Current), (&later, Pending)];
     trial.expect_account(&*store, &account, &expected).await?;
     committed(&*store, &later).await?;
-    let expected = [(&older, Previous), (&middle, Previous), (&later, Current)];
+    let expected = [(&older, Overtaken), (&middle, Previous), (&later, Current)];
     trial.expect_account(&*store, &account, &expected).await
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn never_staged(trial: Trial<'_>) -> Verdict {
     let store = trial.open().await;
     let staged = trial.staged(&*store, &account).await?;
     let never = trial.version(&account);
-    refused(&never, commit(&*store, &never).await?)?;
+    refused(&never, &commit(&*store, &never).await?)?;
     trial
         .expect_account(&*store, &account, &[(&staged, Pending)])
         .await
@@ -61,8 +61,8 @@ pub(super) async fn discarded(trial: Trial<'_>) -> Verdict {
     let store = trial.open().await;
     let version = trial.staged(&*store, &account).await?;
     discard(&*store, &version).await?;
-    refused(&version, commit(&*store, &version).await?)?;
-    refused(&version, commit(&*trial.open().await, &version).await?)?;
+    refused(&version, &commit(&*store, &version).await?)?;
+    refused(&version, &commit(&*trial.open().await, &version).await?)?;
     trial.expect_account(&*store, &account, &[]).await
 }
 
@@ -72,9 +72,9 @@ pub(super) async fn overtaken(trial: Trial<'_>) -> Verdict {
     let pending = trial.staged(&*store, &account).await?;
     let current = trial.staged(&*store, &account).await?;
     committed(&*store, &current).await?;
-    let expected = [(&pending, Previous), (&current, Current)];
+    let expected = [(&pending, Overtaken), (&current, Current)];
     for handle in [&store, &trial.open().await] {
-        refused(&pending, commit(&**handle, &pending).await?)?;
+        refused(&pending, &commit(&**handle, &pending).await?)?;
         trial.expect_account(&**handle, &account, &expected).await?;
     }
     Ok(())
@@ -86,7 +86,7 @@ pub(super) async fn other_account(trial: Trial<'_>) -> Verdict {
     let version = trial.staged(&*store, &one).await?;
     let mut misplaced = version.clone();
     misplaced.key.account = two.clone();
-    refused(&misplaced, commit(&*store, &misplaced).await?)?;
+    refused(&misplaced, &commit(&*store, &misplaced).await?)?;
     trial
         .expect_account(&*store, &one, &[(&version, Pending)])
         .await?;
@@ -117,11 +117,15 @@ pub(super) async fn discard_refused(trial: Trial<'_>) -> Verdict {
     committed(&*store, &second).await?;
     for handle in [&store, &trial.open().await] {
         for version in [&first, &second] {
-            refused(version, handle.discard(&version.key).await)?;
+            refused(version, &handle.discard(&version.key).await)?;
         }
     }
     trial
-        .expect_account(&*store, &account, &[(&first, Previous), (&second, Current)])
+        .expect_account(
+            &*store,
+            &account,
+            &[(&first, Overtaken), (&second, Current)],
+        )
         .await
 }
 
@@ -135,15 +139,15 @@ pub(super) async fn batch(trial: Trial<'_>) -> Verdict {
         return Ok(());
     };
     let bad = trial.version(&trial.account(1));
-    let keys = [one, &bad, three, two].map(|version| version.key.clone());
-    let answers = store.commit(&keys).await;
+    let commits = [one, &bad, three, two].map(commit_of);
+    let answers = store.commit(&commits).await;
     let [first, second, third, fourth] = answers.as_slice() else {
         return Err(format!("{} answers to a commit of 4", answers.len()));
     };
     for answer in [first, third, fourth] {
         succeeded("a commit beside one that is refused", answer)?;
     }
-    refused(&bad, second.clone())?;
+    refused(&bad, second)?;
     for version in &good {
         trial
             .expect_account(&*store, &version.key.account, &[(version, Current)])

@@ -1,9 +1,9 @@
 use futures::future::{join, join_all};
 use futures::{FutureExt, poll};
 
-use super::trial::{Trial, Verdict, commit, committed, refused, stage, succeeded};
+use super::trial::Seen::{Current, Overtaken, Pending, Previous};
+use super::trial::{Trial, Verdict, commit, commit_of, committed, refused, stage, succeeded};
 use crate::Select;
-use crate::VersionState::{Current, Pending, Previous};
 
 /// How many calls are under way at once.
 const CALLS: usize = 64;
@@ -45,12 +45,12 @@ pub(super) async fn racing_commits(trial: Trial<'_>) -> Verdict {
         let (older_answer, newer_answer) = join(commit(&*one, &older), commit(&*two, &newer)).await;
         succeeded("the commit of the newest version", &newer_answer?)?;
         // The older one came first or too late; either way the newer is current now.
-        match older_answer? {
-            Ok(()) => {}
-            late => refused(&older, late)?,
-        }
+        let older_seen = match older_answer? {
+            Ok(()) => Previous,
+            late => refused(&older, &late).map(|()| Overtaken)?,
+        };
         trial
-            .expect_account(&*one, &account, &[(&older, Previous), (&newer, Current)])
+            .expect_account(&*one, &account, &[(&older, older_seen), (&newer, Current)])
             .await?;
     }
     Ok(())
@@ -62,18 +62,18 @@ pub(super) async fn two_handles(trial: Trial<'_>) -> Verdict {
     let stale = trial.staged(&*one, &account).await?;
     let newer = trial.staged(&*two, &account).await?;
     committed(&*two, &newer).await?;
-    refused(&stale, commit(&*one, &stale).await?)?;
+    refused(&stale, &commit(&*one, &stale).await?)?;
 
     let dropped = trial.staged(&*one, &account).await?;
     two.discard(&dropped.key)
         .await
         .map_err(|error| format!("discarding through the other handle failed: {error}"))?;
-    refused(&dropped, commit(&*one, &dropped).await?)?;
+    refused(&dropped, &commit(&*one, &dropped).await?)?;
 
     let kept = trial.staged(&*one, &account).await?;
     committed(&*two, &kept).await?;
     committed(&*one, &kept).await?;
-    let expected = [(&stale, Previous), (&newer, Previous), (&kept, Current)];
+    let expected = [(&stale, Overtaken), (&newer, Previous), (&kept, Current)];
     trial.expect_account(&*one, &account, &expected).await
 }
 
@@ -92,8 +92,8 @@ pub(super) async fn dropped_call(trial: Trial<'_>) -> Verdict {
         .expect_account(&*store, &account, &[(&version, Pending)])
         .await?;
     {
-        let keys = [version.key.clone()];
-        let mut call = store.commit(&keys).boxed();
+        let commits = [commit_of(&version)];
+        let mut call = store.commit(&commits).boxed();
         drop(poll!(&mut call));
     }
     committed(&*store, &version).await?;
