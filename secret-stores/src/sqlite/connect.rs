@@ -13,14 +13,16 @@ use super::{error, file, schema};
 /// How long a write waits for another process: its group commits take milliseconds, a checkpoint perhaps a second.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long folding the write-ahead log waits for those who read it: writers wait along with it.
+const FOLD_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Every connection is used by one thread at a time, so SQLite need not lock.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 
 /// Opens the file for writing, durably, and brings it to the latest version.
 pub(super) fn read_write(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
-        let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let mut connection = harden(Connection::open_with_flags(path, flags)?)?;
+        let mut connection = writable(path)?;
         // With FULL, a commit has reached the disk when it returns; with NORMAL a power cut may undo it.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -28,6 +30,26 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, StoreError> {
         Ok(connection)
     };
     open().map_err(|error| error::sqlite(path, error))
+}
+
+/// Puts what is in the write-ahead log into the file, as far as nobody still reads it, so that what was removed is gone
+/// from both.
+pub(super) fn fold_wal(path: &Path) -> Result<(), StoreError> {
+    let fold = || {
+        let connection = writable(path)?;
+        connection.busy_timeout(FOLD_TIMEOUT)?;
+        // Says whether somebody was in the way, which is no failure: the next one does the rest.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
+    };
+    fold().map_err(|error| error::sqlite(path, error))
+}
+
+fn writable(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = harden(Connection::open_with_flags(path, flags)?)?;
+    // What is removed is overwritten with zeros.
+    connection.pragma_update(None, "secure_delete", true)?;
+    Ok(connection)
 }
 
 /// Opens the file for reading, along with whatever other processes write.

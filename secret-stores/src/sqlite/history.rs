@@ -1,13 +1,16 @@
-use rotation_core::VersionState;
+use rotation_core::{RunId, VersionState};
 
 use super::log::Settlement;
 
-/// One account's versions, folded from its rows of the log in their order.
+/// One account's versions in their order, folded from its rows of the log in theirs.
 ///
-/// - Staged: the version is pending.
-/// - Committed: the version is current; the former current version and the pending ones staged before it are previous.
-///   Those staged after it stay pending, for any of them may be live in the directory.
+/// - Staged: the version is pending, as the newest.
+/// - Committed: the version is current; the former current version and the pending ones before it are previous. Those
+///   after it stay pending, for any of them may be live in the directory.
+/// - Contested: the version is pending, as the newest.
 /// - Discarded: the version is gone.
+///
+/// So whatever comes after a pending version is pending too.
 #[derive(Debug)]
 pub(super) struct History<T> {
     entries: Vec<Entry<T>>,
@@ -18,8 +21,37 @@ pub(super) struct History<T> {
 pub(super) struct Entry<T> {
     /// The seq of its staged row, by which later rows refer to it.
     pub(super) staged: i64,
+    /// The seq of its contested row.
+    pub(super) contested: Option<i64>,
+    /// The seq of its committed row.
+    pub(super) committed: Option<i64>,
+    pub(super) run: RunId,
     pub(super) state: VersionState,
     pub(super) item: T,
+}
+
+/// What a version is now, and what a commit of it would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) staged: i64,
+    pub(super) run: RunId,
+    pub(super) state: VersionState,
+    pub(super) verdict: Verdict,
+}
+
+/// What is to be done when a version is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It becomes current.
+    Commit,
+    /// Another run staged a version after it: it is refused, and contested from now on.
+    Contest,
+    /// Nothing: it is current.
+    Done,
+    /// It is refused: it is contested already.
+    Fenced,
+    /// It is refused: it was current before, or a later version of its own run was.
+    NotPending,
 }
 
 impl<T> Default for History<T> {
@@ -31,133 +63,101 @@ impl<T> Default for History<T> {
 }
 
 impl<T> History<T> {
-    pub(super) fn stage(&mut self, staged: i64, item: T) {
+    pub(super) fn stage(&mut self, staged: i64, run: RunId, item: T) {
         self.entries.push(Entry {
             staged,
+            contested: None,
+            committed: None,
+            run,
             state: VersionState::Pending,
             item,
         });
     }
 
-    /// Says whether the version was pending; if not, the row has no place in a sound log.
-    pub(super) fn settle(&mut self, settlement: Settlement) -> bool {
-        let (Settlement::Committed { staged } | Settlement::Discarded { staged }) = settlement;
-        let was_pending = self.state(staged) == Some(VersionState::Pending);
+    /// Says whether the row `seq`, which settles a version, follows from the rows before it; if not, it has no place in
+    /// a sound log.
+    pub(super) fn settle(&mut self, seq: i64, settlement: Settlement) -> bool {
+        let Some(at) = self.position(settlement.staged()) else {
+            return false;
+        };
         match settlement {
-            Settlement::Committed { staged } => self.commit(staged),
-            Settlement::Discarded { staged } => self.discard(staged),
+            Settlement::Committed { .. } => self.commit(at, seq),
+            Settlement::Contested { .. } => self.contest(at, seq),
+            Settlement::Discarded { .. } => self.entries.remove(at).state == VersionState::Pending,
+        }
+    }
+
+    fn commit(&mut self, at: usize, seq: i64) -> bool {
+        let mut was_pending = false;
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if index == at {
+                was_pending = entry.state == VersionState::Pending;
+                entry.state = VersionState::Current;
+                entry.committed = Some(seq);
+            } else if index < at || entry.state != VersionState::Pending {
+                entry.state = VersionState::Previous;
+            }
         }
         was_pending
     }
 
-    fn commit(&mut self, staged: i64) {
-        for entry in &mut self.entries {
-            match entry.state {
-                _ if entry.staged == staged => entry.state = VersionState::Current,
-                VersionState::Pending if entry.staged > staged => {}
-                _ => entry.state = VersionState::Previous,
-            }
-        }
+    fn contest(&mut self, at: usize, seq: i64) -> bool {
+        let mut entry = self.entries.remove(at);
+        let is_first = entry.committed.is_none() && entry.contested.is_none();
+        entry.state = VersionState::Pending;
+        entry.contested = Some(seq);
+        self.entries.push(entry);
+        is_first
     }
 
-    fn discard(&mut self, staged: i64) {
-        self.entries.retain(|entry| entry.staged != staged);
+    /// Forgets what is not pending.
+    pub(super) fn retain_pending(&mut self) {
+        self.entries
+            .retain(|entry| entry.state == VersionState::Pending);
     }
 
-    /// What the version is now; `None` if it was discarded or never staged.
-    pub(super) fn state(&self, staged: i64) -> Option<VersionState> {
+    /// Of the version staged by this row; `None` if it was discarded or never staged.
+    pub(super) fn standing(&self, staged: i64) -> Option<Standing> {
+        let (before, later) = self.entries.split_at_checked(self.position(staged)? + 1)?;
+        let entry = before.last()?;
+        let verdict = if entry.state == VersionState::Current {
+            Verdict::Done
+        } else if entry.committed.is_some() {
+            Verdict::NotPending
+        } else if entry.contested.is_some() {
+            Verdict::Fenced
+        } else if later.iter().any(|later| later.run != entry.run) {
+            Verdict::Contest
+        } else if entry.state == VersionState::Pending {
+            Verdict::Commit
+        } else {
+            Verdict::NotPending
+        };
+        Some(Standing {
+            staged,
+            run: entry.run,
+            state: entry.state,
+            verdict,
+        })
+    }
+
+    fn position(&self, staged: i64) -> Option<usize> {
+        // From the end, where what is asked for mostly is.
         self.entries
             .iter()
-            .find(|entry| entry.staged == staged)
-            .map(|entry| entry.state)
+            .rposition(|entry| entry.staged == staged)
+    }
+
+    pub(super) fn entries(&self) -> &[Entry<T>] {
+        &self.entries
+    }
+
+    pub(super) fn entry_mut(&mut self, staged: i64) -> Option<&mut Entry<T>> {
+        let at = self.position(staged)?;
+        self.entries.get_mut(at)
     }
 
     pub(super) fn into_entries(self) -> impl Iterator<Item = Entry<T>> {
         self.entries.into_iter()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use Settlement::{Committed, Discarded};
-    use VersionState::{Current, Pending, Previous};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn staged(count: i64) -> History<()> {
-        let mut history = History::default();
-        for seq in 1..=count {
-            history.stage(seq, ());
-        }
-        history
-    }
-
-    fn states(history: History<()>) -> Vec<(i64, VersionState)> {
-        history
-            .into_entries()
-            .map(|entry| (entry.staged, entry.state))
-            .collect()
-    }
-
-    #[test]
-    fn never_lost_a_commit_leaves_later_pending_versions_pending() {
-        let mut history = staged(4);
-        assert!(history.settle(Committed { staged: 1 }));
-        assert!(history.settle(Committed { staged: 3 }));
-        let expected = [(1, Previous), (2, Previous), (3, Current), (4, Pending)];
-        assert_eq!(states(history), expected);
-    }
-
-    #[test]
-    fn a_discarded_version_is_gone_and_the_others_stay() {
-        let mut history = staged(3);
-        assert!(history.settle(Committed { staged: 1 }));
-        assert!(history.settle(Discarded { staged: 2 }));
-        assert_eq!(history.state(2), None);
-        assert_eq!(states(history), [(1, Current), (3, Pending)]);
-    }
-
-    #[test]
-    fn rows_that_settle_what_is_not_pending_are_told() {
-        assert!(!staged(2).settle(Committed { staged: 9 }));
-        let mut history = staged(2);
-        assert!(history.settle(Committed { staged: 2 }));
-        assert!(!history.settle(Committed { staged: 2 }));
-        assert!(!history.settle(Committed { staged: 1 }));
-        assert!(!history.settle(Discarded { staged: 1 }));
-        assert!(!history.settle(Discarded { staged: 1 }));
-    }
-
-    proptest! {
-        /// At most one version is current, and whatever was staged is there unless it was discarded.
-        #[test]
-        fn never_lost_whatever_the_order(steps in prop::collection::vec((0..3u8, 1..8i64), 0..60)) {
-            let mut history = History::default();
-            let mut discarded = 0;
-            let mut next = 1;
-            for (step, seq) in steps {
-                match step {
-                    0 => {
-                        history.stage(next, ());
-                        next += 1;
-                    }
-                    1 if history.state(seq) == Some(Pending) => drop(history.settle(Committed { staged: seq })),
-                    2 if history.state(seq) == Some(Pending) => {
-                        history.settle(Discarded { staged: seq });
-                        discarded += 1;
-                    }
-                    _ => {}
-                }
-            }
-            let entries: Vec<_> = history.into_entries().collect();
-            prop_assert_eq!(entries.len() as i64, next - 1 - discarded);
-            let current: Vec<_> = entries.iter().filter(|entry| entry.state == Current).collect();
-            prop_assert!(current.len() <= 1);
-            if let Some(current) = current.first() {
-                prop_assert!(entries.iter().all(|entry| (entry.state == Pending) == (entry.staged > current.staged)
-                    || entry.staged == current.staged));
-            }
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! One local file that keeps every version, sealed.
 //!
-//! The file is a log of rows that are only ever appended: a version was staged, committed, discarded. What a version is
-//! now follows from its account's rows ([`history`]), so that nothing needs to be found and changed, and writing is as
-//! fast as the disk takes it. One thread writes ([`writer`]); everyone who asks while it makes a transaction durable
-//! shares the next one. Reading ([`reading`]) sorts the log by account and folds it on the way out.
+//! The file is a log of rows that are only ever appended: a version was staged, committed, contested, discarded. What a
+//! version is now follows from its account's rows ([`history`]), so that nothing needs to be found and changed, and
+//! writing is as fast as the disk takes it. One thread writes ([`writer`]); everyone who asks while it makes a
+//! transaction durable shares the next one. Reading ([`reading`]) sorts the log by account and folds it on the way out.
+//! Only pruning ([`prune`]) removes rows: all of a previous version's, so that those left fold as before.
 //!
 //! ```text
 //! stage ──► seal ──┐                            ┌──► versions
@@ -11,31 +12,44 @@
 //! discard ─────────┘                            └──► open ──► reveal
 //! ```
 //!
+//! The log has no index on account. So the writer keeps in mind what it must know of an account before it appends
+//! ([`known`]): which versions are [`pending`], and what other runs committed ([`rivals`]). It follows what other
+//! processes append, and each change ([`step`]) is judged with all of it inside the transaction that makes it durable.
+//!
 //! Before a file is written to it is vetted ([`vet`]): what is not ours, newer, or damaged is left as it is.
 
 mod connect;
 mod error;
 mod file;
 mod history;
-mod in_flight;
+mod known;
+mod lease;
 mod log;
+mod pending;
+mod prune;
 mod reader;
 mod reading;
+mod rivals;
 mod schema;
+mod step;
 mod vet;
 mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use rotation_core::{NewVersion, SecretStore, Select, StoreError, Version, VersionKey};
+use rotation_core::{
+    Commit, Lease, NewVersion, SecretStore, Select, StoreError, Version, VersionKey,
+};
 
 use crate::Recipients;
 use crate::seal::{DataKey, Label, SealError};
 use log::NewRow;
-use writer::{Change, Writer};
+use step::Change;
+use writer::Writer;
 
 pub use reader::SqliteReader;
 
@@ -45,7 +59,8 @@ pub use reader::SqliteReader;
 /// dropped, in the background; [`close`](Self::close) waits for it.
 pub struct SqliteStore {
     path: PathBuf,
-    data_key: DataKey,
+    /// `None` if a program outside keeps the passwords.
+    data_key: Option<DataKey>,
     writer: Writer,
 }
 
@@ -63,8 +78,28 @@ impl SqliteStore {
         path: impl AsRef<Path> + Send,
         recipients: &Recipients,
     ) -> Result<Self, StoreError> {
-        let named = path.as_ref().to_owned();
         let recipients = recipients.clone();
+        Self::open_with(path.as_ref(), move || {
+            let (data_key, wrapped) = DataKey::generate(&recipients).map_err(error::seal)?;
+            Ok((Some(data_key), Some(wrapped)))
+        })
+        .await
+    }
+
+    /// Opens a file that keeps what became of every version but no password: those are kept by a program outside.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    #[cfg(any(feature = "exec", test))]
+    pub(crate) async fn open_ledger(path: impl AsRef<Path> + Send) -> Result<Self, StoreError> {
+        Self::open_with(path.as_ref(), || Ok((None, None))).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        keys: impl FnOnce() -> Result<(Option<DataKey>, Option<Vec<u8>>), StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let named = path.to_owned();
         blocking(move || {
             let path = match file::find(&named)? {
                 Some(path) => path,
@@ -77,7 +112,7 @@ impl SqliteStore {
             vet::contents(&path)?;
             file::make_private(&path)?;
             let connection = connect::read_write(&path)?;
-            let (data_key, wrapped) = DataKey::generate(&recipients).map_err(error::seal)?;
+            let (data_key, wrapped) = keys()?;
             let writer = Writer::start(connection, path.clone(), wrapped)?;
             Ok(Self {
                 path,
@@ -94,39 +129,57 @@ impl SqliteStore {
         blocking(move || self.writer.finish()).await.ok();
     }
 
-    fn seal(&self, new: &NewVersion) -> Result<NewRow, SealError> {
+    fn row(&self, new: &NewVersion) -> Result<NewRow, SealError> {
         let label = Label::new(&new.key, new.run);
+        let seal = |data_key: &DataKey| data_key.seal(&label, &new.password);
         Ok(NewRow {
             key: new.key.clone(),
             run: new.run,
+            planned_at: new.planned_at,
             staged_at: new.staged_at,
             user_name: new.user_name.clone(),
-            sealed: self.data_key.seal(&label, &new.password)?,
+            origin: new.origin.clone(),
+            sealed: self.data_key.as_ref().map(seal).transpose()?,
         })
+    }
+
+    async fn make(&self, change: Change) -> Result<(), StoreError> {
+        self.writer.write_one(change).await.map(drop)
     }
 }
 
 #[async_trait]
 impl SecretStore for SqliteStore {
-    async fn stage(&self, batch: &[NewVersion]) -> Result<(), StoreError> {
-        let rows = batch
-            .iter()
-            .map(|new| self.seal(new))
-            .collect::<Result<_, _>>()
-            .map_err(error::seal)?;
-        let answers = self.writer.write(vec![Change::Stage(rows)]).await;
-        answers.into_iter().collect()
+    async fn lease(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.make(Change::Lease(lease.clone(), ttl)).await
     }
 
-    async fn commit(&self, batch: &[VersionKey]) -> Vec<Result<(), StoreError>> {
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.make(Change::Release(lease.clone())).await
+    }
+
+    async fn stage(&self, batch: &[NewVersion]) -> Vec<Result<(), StoreError>> {
+        let changes = batch
+            .iter()
+            .map(|new| self.row(new).map(Change::Stage))
+            .collect::<Result<_, _>>();
+        match changes {
+            Ok(changes) => self.writer.write(changes).await,
+            Err(error) => vec![Err(error::seal(error)); batch.len()],
+        }
+    }
+
+    async fn commit(&self, batch: &[Commit]) -> Vec<Result<(), StoreError>> {
         let changes = batch.iter().cloned().map(Change::Commit).collect();
         self.writer.write(changes).await
     }
 
     async fn discard(&self, version: &VersionKey) -> Result<(), StoreError> {
-        let change = Change::Discard(version.clone());
-        let answers = self.writer.write(vec![change]).await;
-        answers.into_iter().collect()
+        self.make(Change::Discard(version.clone())).await
+    }
+
+    async fn prune(&self, select: &Select, keep: usize) -> Result<u64, StoreError> {
+        prune::prune(&self.path, &self.writer, select.clone(), keep).await
     }
 
     fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {

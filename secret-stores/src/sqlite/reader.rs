@@ -3,14 +3,17 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
-use rotation_core::{Password, SecretReader, Select, StoreError, Version};
+use rotation_core::{
+    Clock, Lease, Password, SecretReader, Select, StoreError, SystemClock, Version,
+};
 use rusqlite::Connection;
 
 use super::history::Entry;
-use super::log::{self, StagedRow};
-use super::{blocking, connect, error, file, reading, vet};
+use super::log::{self, Sealed, StagedRow};
+use super::{blocking, connect, error, file, lease, reading, schema, vet};
 use crate::Identities;
 use crate::seal::{DataKey, Label, SealError};
 
@@ -58,6 +61,25 @@ impl SqliteReader {
     pub fn versions(&self, select: Select) -> BoxStream<'static, Result<Version, StoreError>> {
         versions(self.path.clone(), select)
     }
+
+    /// Who is at work: the leases that live, each with the time until it lapses unless it is renewed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the file cannot be read now, [`StoreError::Unusable`] if it is damaged.
+    pub async fn leases(&self) -> Result<Vec<(Lease, Duration)>, StoreError> {
+        let path = self.path.clone();
+        blocking(move || {
+            let connection = connect::read_only(&path)?;
+            let alive = || {
+                if schema::version(&connection)? < schema::FIRST_WITH_LEASES {
+                    return Ok(Vec::new());
+                }
+                lease::alive(&connection, SystemClock.now())
+            };
+            alive().map_err(|error| error::sqlite(&path, error))
+        })
+        .await
+    }
 }
 
 /// The versions in the file at `path`, without their passwords.
@@ -104,23 +126,29 @@ impl Opener {
         entry: &Entry<StagedRow>,
     ) -> Result<Password, StoreError> {
         let staged = &entry.item;
-        let data_key = match self.data_keys.entry(staged.data_key) {
+        let (version, account) = (staged.key.version, &staged.key.account);
+        let Some(Sealed { data_key, bytes }) = &staged.sealed else {
+            return Err(error::unusable(
+                format!(
+                    "the password of version {version} of account {account} is not in {}: it is kept by the program \
+                     that [store] names",
+                    self.path.display()
+                ),
+                "ask that program for it",
+            ));
+        };
+        let data_key = match self.data_keys.entry(*data_key) {
             Occupied(known) => known.into_mut(),
-            Vacant(place) => place.insert(unwrap(
-                connection,
-                &self.path,
-                staged.data_key,
-                &self.identities,
-            )?),
+            Vacant(place) => {
+                place.insert(unwrap(connection, &self.path, *data_key, &self.identities)?)
+            }
         };
         let label = Label::new(&staged.key, staged.run);
-        data_key.open(&label, &staged.sealed).map_err(|error| {
+        data_key.open(&label, bytes).map_err(|error| {
             error::damaged(format!(
-                "row {} of {}, version {} of account {}, does not open: {error}",
+                "row {} of {}, version {version} of account {account}, does not open: {error}",
                 entry.staged,
                 self.path.display(),
-                staged.key.version,
-                staged.key.account,
             ))
         })
     }

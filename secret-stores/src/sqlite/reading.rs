@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::history::{Entry, History};
 use super::log::{Event, LogRow, StagedRow};
-use super::{connect, error};
+use super::{connect, error, schema};
 
 /// How many versions travel at once: waking whoever reads costs more than reading a version.
 const CHUNK: usize = 128;
@@ -89,29 +89,31 @@ fn scan(
 ) -> Result<(), StoreError> {
     let sqlite = |error| error::sqlite(path, error);
     let (filter, parameters) = condition(select)?;
+    // So that all that is read is of one moment.
+    let snapshot = connection.unchecked_transaction().map_err(sqlite)?;
+    let log = schema::whole_log(schema::version(&snapshot).map_err(sqlite)?);
     // Where SQLite sorts in a temporary file, the passwords are sealed in there too.
-    let mut statement = connection
-        .prepare(&format!(
-            "SELECT * FROM log {filter} ORDER BY tenant, account, seq"
-        ))
+    let mut statement = snapshot
+        .prepare(&format!("{log} {filter} ORDER BY tenant, account, seq"))
         .map_err(sqlite)?;
     let mut rows = statement
         .query(params_from_iter(parameters))
         .map_err(sqlite)?;
-    let mut fold = Fold::default();
-    while let Some(row) = rows.next().map_err(sqlite)? {
-        for entry in fold.push(path, row)? {
-            if each(entry)?.is_break() {
-                return Ok(());
+    let mut hand_over = |history: History<StagedRow>| -> Result<ControlFlow<()>, StoreError> {
+        for entry in history.into_entries() {
+            if select.names(&entry.item.key.account, entry.state) && each(entry)?.is_break() {
+                return Ok(Break(()));
             }
         }
-    }
-    for entry in fold.finish() {
-        if each(entry)?.is_break() {
-            break;
+        Ok(Continue(()))
+    };
+    let mut fold = Fold::default();
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        if hand_over(fold.push(path, row)?)?.is_break() {
+            return Ok(());
         }
     }
-    Ok(())
+    hand_over(fold.finish()).map(drop)
 }
 
 fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
@@ -121,7 +123,9 @@ fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
             "WHERE tenant = ?1 AND account = ?2",
             vec![key.tenant.as_str(), key.account.as_str()],
         )),
-        Select::Tenant(tenant) => Ok(("WHERE tenant = ?1", vec![tenant.as_str()])),
+        Select::Tenant(tenant) | Select::Pending(tenant) => {
+            Ok(("WHERE tenant = ?1", vec![tenant.as_str()]))
+        }
         other => Err(error::unusable(
             format!("this store does not know how to select {other:?}"),
             "use a newer version of it",
@@ -138,16 +142,16 @@ struct Fold {
 
 impl Fold {
     /// Takes the next row, and gives the former account's versions if it is the first row of another.
-    fn push(
-        &mut self,
-        path: &Path,
-        row: &Row<'_>,
-    ) -> Result<impl Iterator<Item = Entry<StagedRow>> + use<>, StoreError> {
+    fn push(&mut self, path: &Path, row: &Row<'_>) -> Result<History<StagedRow>, StoreError> {
         let seq: i64 = row.get("seq").map_err(|error| error::sqlite(path, error))?;
-        let damaged =
-            |what: &str| error::damaged(format!("row {seq} of {} {what}", path.display()));
-        let LogRow { account, event } =
-            LogRow::read(row).map_err(|error| damaged(&format!("is damaged: {error}")))?;
+        let damaged = |what: &str| {
+            error::damaged(format!(
+                "row {seq} of {} is damaged: {what}",
+                path.display()
+            ))
+        };
+        let LogRow { account, event, .. } =
+            LogRow::read_whole(row).map_err(|error| damaged(&error.to_string()))?;
         let former = if self.account.as_ref() == Some(&account) {
             History::default()
         } else {
@@ -155,17 +159,20 @@ impl Fold {
             std::mem::take(&mut self.history)
         };
         match event {
-            Event::Staged(staged) => self.history.stage(seq, staged),
-            Event::Settled(settlement) => {
-                if !self.history.settle(settlement) {
-                    return Err(damaged("is damaged: it settles what was not pending"));
+            Event::Staged(staged) => self.history.stage(seq, staged.run, staged),
+            Event::Settled(settled) => {
+                if !self.history.settle(seq, settled.settlement) {
+                    return Err(damaged("it settles what was not pending"));
+                }
+                if let Some(entry) = self.history.entry_mut(settled.settlement.staged()) {
+                    entry.item.committed = settled.committed;
                 }
             }
         }
-        Ok(former.into_entries())
+        Ok(former)
     }
 
-    fn finish(self) -> impl Iterator<Item = Entry<StagedRow>> {
-        self.history.into_entries()
+    fn finish(self) -> History<StagedRow> {
+        self.history
     }
 }

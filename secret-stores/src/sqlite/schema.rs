@@ -6,11 +6,25 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = 0x526f_7453;
 
 /// What was done to a file of version N is entry N-1: never changed, only added to. A new file gets them all.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("v1.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
+
+/// The first version of the file that has leases.
+pub(super) const FIRST_WITH_LEASES: i32 = 2;
 
 /// `PRAGMA user_version` after all migrations: the version of the file.
 pub(super) fn latest() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// The query for the log with all that belongs to it, in a file of this version: a reader takes a file as it is.
+pub(super) fn whole_log(version: i32) -> &'static str {
+    match version {
+        1 => {
+            "SELECT *, '' AS caller, '' AS backend, '' AS reason,
+                    NULL AS committed_at, NULL AS request_id, NULL AS baseline FROM log"
+        }
+        _ => "SELECT log.*, caller, backend FROM log LEFT JOIN origin ON origin.id = log.origin",
+    }
 }
 
 /// The version of the file.

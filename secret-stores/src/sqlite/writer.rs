@@ -3,28 +3,21 @@
 use std::path::PathBuf;
 use std::thread;
 
-use rotation_core::{AccountKey, Problem, StoreError, VersionKey, VersionState};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rotation_core::{Clock, StoreError, SystemClock};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error;
-use super::history::History;
-use super::in_flight::InFlight;
-use super::log::{self, NewRow, Settlement};
+use super::known::Known;
+use super::lease::Leases;
+use super::step::{Answer, Change, Step};
 
 /// How many jobs may wait, and how many share a transaction. Thousands would not be faster: past a hundred rows the
 /// cost of reaching the disk is small beside that of the rows.
 const MAX_JOBS: usize = 1024;
 
-/// One change to make durable.
-pub(super) enum Change {
-    Commit(VersionKey),
-    Discard(VersionKey),
-    Stage(Vec<NewRow>),
-}
-
 /// What became of each change of a job, in their order.
-type Answers = Vec<Result<(), StoreError>>;
+type Answers = Vec<Answer>;
 
 struct Job {
     changes: Vec<Change>,
@@ -39,11 +32,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `wrapped_key` is stored along with the first version that is sealed under it.
+    /// Starts the thread. `wrapped_key` is stored along with the first version that is sealed under it; there is none
+    /// if a program outside keeps the passwords.
     pub(super) fn start(
         connection: Connection,
         path: PathBuf,
-        wrapped_key: Vec<u8>,
+        wrapped_key: Option<Vec<u8>>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(MAX_JOBS);
         let log = LogWriter {
@@ -60,7 +54,17 @@ impl Writer {
     }
 
     /// Makes `changes` durable and says what became of each.
-    pub(super) async fn write(&self, changes: Vec<Change>) -> Answers {
+    pub(super) async fn write(&self, changes: Vec<Change>) -> Vec<Result<(), StoreError>> {
+        let answers = self.count(changes).await;
+        answers.into_iter().map(|answer| answer.map(drop)).collect()
+    }
+
+    /// Makes one change durable and says how many versions it concerned.
+    pub(super) async fn write_one(&self, change: Change) -> Answer {
+        self.count(vec![change]).await.into_iter().sum()
+    }
+
+    async fn count(&self, changes: Vec<Change>) -> Answers {
         let count = changes.len();
         let (reply, answers) = oneshot::channel();
         let sent = self.jobs.send(Job { changes, reply }).await;
@@ -82,18 +86,8 @@ impl Writer {
 struct LogWriter {
     connection: Connection,
     path: PathBuf,
-    wrapped_key: Vec<u8>,
+    wrapped_key: Option<Vec<u8>>,
     known: Known,
-}
-
-/// What we know of the log without reading it. Forgetting it all is always safe.
-#[derive(Default)]
-struct Known {
-    /// Up to which row `in_flight` is right; `None` before the first transaction.
-    last_seq: Option<i64>,
-    in_flight: InFlight,
-    /// Under which id our wrapped key is stored, once it is.
-    data_key: Option<i64>,
 }
 
 impl LogWriter {
@@ -118,14 +112,20 @@ impl LogWriter {
 
     /// Makes one transaction of all jobs; the answers hold once this returns.
     fn write(&mut self, group: &[Job]) -> rusqlite::Result<Vec<Answers>> {
+        if self.known.is_nothing() {
+            // Outside the transaction, so that no other process waits while a long log is read.
+            self.known.catch_up(&self.connection)?;
+        }
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.known.catch_up(&transaction)?;
         let mut step = Step {
             transaction: &transaction,
-            wrapped_key: &self.wrapped_key,
+            wrapped_key: self.wrapped_key.as_deref(),
             known: &mut self.known,
+            // Now, and not before, when another process may have held up this one.
+            leases: Leases::at(&transaction, SystemClock.now()),
         };
         let answers = group
             .iter()
@@ -133,131 +133,5 @@ impl LogWriter {
             .collect::<rusqlite::Result<_>>()?;
         transaction.commit()?;
         Ok(answers)
-    }
-}
-
-impl Known {
-    /// Follows what other processes appended since our last transaction.
-    fn catch_up(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let last_seq = log::last_seq(connection)?;
-        if let Some(seen) = self.last_seq
-            && seen < last_seq
-        {
-            let in_flight = &mut self.in_flight;
-            log::settlements_after(connection, seen, |account, settlement| {
-                in_flight.settle(account, settlement);
-            })?;
-        }
-        self.last_seq = Some(last_seq);
-        Ok(())
-    }
-}
-
-/// One transaction under way.
-struct Step<'a> {
-    transaction: &'a Transaction<'a>,
-    wrapped_key: &'a [u8],
-    known: &'a mut Known,
-}
-
-impl Step<'_> {
-    fn make(&mut self, change: &Change) -> rusqlite::Result<Result<(), StoreError>> {
-        match change {
-            Change::Commit(key) => self.commit(key),
-            Change::Discard(key) => self.discard(key),
-            Change::Stage(rows) => self.stage(rows),
-        }
-    }
-
-    fn stage(&mut self, rows: &[NewRow]) -> rusqlite::Result<Result<(), StoreError>> {
-        // All are looked at before any is appended: a batch that is refused leaves nothing behind.
-        let mut fresh = Vec::with_capacity(rows.len());
-        for row in rows {
-            match log::staged_row(self.transaction, row.key.version)? {
-                None => fresh.push(row),
-                Some((_, account)) if account != row.key.account => {
-                    return Ok(Err(StoreError::Unusable(Problem::new(format!(
-                        "version {} was staged before, for account {account}",
-                        row.key.version
-                    )))));
-                }
-                Some(_) if self.look_up(&row.key)?.is_none() => {
-                    return Ok(Err(StoreError::NotPending(row.key.clone())));
-                }
-                Some(_) => {}
-            }
-        }
-        for row in fresh {
-            let data_key = self.data_key()?;
-            if let Some(seq) = log::append_staged(self.transaction, row, data_key)? {
-                self.known.in_flight.stage(&row.key, seq);
-                self.known.last_seq = Some(seq);
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    fn commit(&mut self, key: &VersionKey) -> rusqlite::Result<Result<(), StoreError>> {
-        match self.look_up(key)? {
-            Some((staged, VersionState::Pending)) => {
-                self.settle(&key.account, Settlement::Committed { staged })?;
-                Ok(Ok(()))
-            }
-            Some((_, VersionState::Current)) => Ok(Ok(())),
-            Some((_, VersionState::Previous)) | None => {
-                Ok(Err(StoreError::NotPending(key.clone())))
-            }
-        }
-    }
-
-    fn discard(&mut self, key: &VersionKey) -> rusqlite::Result<Result<(), StoreError>> {
-        match self.look_up(key)? {
-            Some((staged, VersionState::Pending)) => {
-                self.settle(&key.account, Settlement::Discarded { staged })?;
-                Ok(Ok(()))
-            }
-            Some((_, VersionState::Current | VersionState::Previous)) => {
-                Ok(Err(StoreError::NotPending(key.clone())))
-            }
-            None => Ok(Ok(())),
-        }
-    }
-
-    fn settle(&mut self, account: &AccountKey, settlement: Settlement) -> rusqlite::Result<()> {
-        let seq = log::append_settlement(self.transaction, account, settlement)?;
-        self.known.in_flight.settle(account, settlement);
-        self.known.last_seq = Some(seq);
-        Ok(())
-    }
-
-    /// The seq of the version's staged row and what the version is now; `None` if it was never staged or is discarded.
-    ///
-    /// Reads nothing for a version that this handle staged and that is still pending; otherwise the rows of the log
-    /// since it was staged, for nothing before that has a bearing on it.
-    fn look_up(&self, key: &VersionKey) -> rusqlite::Result<Option<(i64, VersionState)>> {
-        if let Some(staged) = self.known.in_flight.staged(key) {
-            return Ok(Some((staged, VersionState::Pending)));
-        }
-        let Some((staged, account)) = log::staged_row(self.transaction, key.version)? else {
-            return Ok(None);
-        };
-        if account != key.account {
-            return Ok(None);
-        }
-        let mut history = History::default();
-        history.stage(staged, ());
-        log::settlements_of(self.transaction, &account, staged, |settlement| {
-            history.settle(settlement);
-        })?;
-        Ok(history.state(staged).map(|state| (staged, state)))
-    }
-
-    fn data_key(&mut self) -> rusqlite::Result<i64> {
-        if let Some(id) = self.known.data_key {
-            return Ok(id);
-        }
-        let id = log::append_data_key(self.transaction, self.wrapped_key)?;
-        self.known.data_key = Some(id);
-        Ok(id)
     }
 }

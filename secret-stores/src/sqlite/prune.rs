@@ -1,0 +1,92 @@
+//! Removes what nobody needs any more, while others write.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::pin::pin;
+
+use futures::{Stream, TryStreamExt};
+use rotation_core::{AccountKey, Select, StoreError, VersionState};
+
+use super::log;
+use super::step::{Change, Dropped, Rows};
+use super::writer::Writer;
+use super::{blocking, connect, error, reading};
+
+/// How many versions go in one change: others' changes need not wait long for it.
+const CHUNK: usize = 256;
+
+/// A version as it was found, in a file whose last row was `seen`.
+struct Found {
+    account: AccountKey,
+    state: VersionState,
+    rows: Rows,
+    seen: i64,
+}
+
+/// Removes the previous versions of each account that `select` names, but for the `keep` newest, and says how many.
+pub(super) async fn prune(
+    path: &Path,
+    writer: &Writer,
+    select: Select,
+    keep: usize,
+) -> Result<u64, StoreError> {
+    let mut versions = pin!(found(path, select));
+    let mut account = None;
+    let mut kept = VecDeque::new();
+    let mut dropped = Vec::new();
+    let mut seen = 0;
+    let mut count = 0;
+    while let Some(version) = versions.try_next().await? {
+        if version.state != VersionState::Previous {
+            continue;
+        }
+        seen = version.seen;
+        if account.as_ref() != Some(&version.account) {
+            account = Some(version.account);
+            kept.clear();
+        }
+        kept.push_back(version.rows);
+        if kept.len() > keep {
+            dropped.extend(kept.pop_front());
+        }
+        if dropped.len() == CHUNK {
+            count += remove(writer, seen, std::mem::take(&mut dropped)).await?;
+        }
+    }
+    if !dropped.is_empty() {
+        count += remove(writer, seen, dropped).await?;
+    }
+    if count > 0 {
+        let path = path.to_owned();
+        blocking(move || connect::fold_wal(&path)).await?;
+    }
+    Ok(count)
+}
+
+async fn remove(writer: &Writer, seen: i64, versions: Vec<Rows>) -> Result<u64, StoreError> {
+    let change = Change::Prune(Dropped { seen, versions });
+    writer.write_one(change).await
+}
+
+/// The versions that `select` names, account by account.
+fn found(path: &Path, select: Select) -> impl Stream<Item = Result<Found, StoreError>> {
+    let named = path.to_owned();
+    let mut last_seq = None;
+    reading::stream(path.to_owned(), select, move |connection, entry| {
+        let seen = match last_seq {
+            Some(seen) => seen,
+            None => log::last_seq(connection).map_err(|error| error::sqlite(&named, error))?,
+        };
+        last_seq = Some(seen);
+        Ok(Found {
+            account: entry.item.key.account,
+            state: entry.state,
+            rows: Rows {
+                staged: entry.staged,
+                contested: entry.contested,
+                committed: entry.committed,
+            },
+            seen,
+        })
+    })
+}
