@@ -1,5 +1,5 @@
 use super::trial::Seen::{Current, Overtaken, Pending};
-use super::trial::{Trial, Verdict, committed, fresh_tenant, stage, versions};
+use super::trial::{Trial, Verdict, committed, discarded, fresh_tenant, stage, versions};
 use crate::Select;
 
 pub(super) async fn two_tenants(trial: Trial<'_>) -> Verdict {
@@ -87,4 +87,29 @@ pub(super) async fn order(trial: Trial<'_>) -> Verdict {
         }
     }
     trial.expect(&*store, select, &expected).await
+}
+
+pub(super) async fn pending(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let [new, settled, both] = [1, 2, 3].map(|number| trial.account(number));
+    let elsewhere = trial.account_elsewhere(&*store, 1).await?;
+    let first = trial.staged(&*store, &new).await?;
+    for account in [&settled, &both] {
+        for _ in 0..2 {
+            let version = trial.staged(&*store, account).await?;
+            committed(&*store, &version).await?;
+        }
+    }
+    let dropped = trial.staged(&*store, &settled).await?;
+    discarded(&*store, &dropped).await?;
+    let second = trial.staged(&*store, &both).await?;
+    let third = trial.staged(&*store, &both).await?;
+    let other = trial.staged(&*store, &elsewhere).await?;
+    let here = Select::Pending(trial.tenant().clone());
+    let expected = [(&first, Pending), (&second, Pending), (&third, Pending)];
+    trial.expect(&*store, here, &expected).await?;
+    let there = Select::Pending(elsewhere.tenant.clone());
+    trial.expect(&*store, there, &[(&other, Pending)]).await?;
+    let nowhere = Select::Pending(fresh_tenant());
+    trial.expect(&*store, nowhere, &[]).await
 }

@@ -1,7 +1,9 @@
 use super::trial::Seen::{Current, Overtaken, Pending, Previous};
 use super::trial::{
     Trial, Verdict, commit, commit_of, committed, discarded as discard, refused, stage, succeeded,
+    try_stage,
 };
+use crate::{RunId, StoreError};
 
 pub(super) async fn former_current(trial: Trial<'_>) -> Verdict {
     let account = trial.account(1);
@@ -156,23 +158,56 @@ pub(super) async fn batch(trial: Trial<'_>) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn used_id(trial: Trial<'_>) -> Verdict {
+    let (one, two) = (trial.account(1), trial.account(2));
+    let store = trial.open().await;
+    let [kept, dropped] = [trial.version(&one), trial.version(&one)];
+    stage(&*store, std::slice::from_ref(&kept)).await?;
+    stage(&*store, std::slice::from_ref(&dropped)).await?;
+    discard(&*store, &dropped).await?;
+    let mut misplaced = kept.clone();
+    misplaced.key.account = two.clone();
+    for handle in [&store, &trial.open().await] {
+        refused(&dropped, &try_stage(&**handle, &dropped).await?)?;
+        match try_stage(&**handle, &misplaced).await? {
+            Err(StoreError::Unusable(_)) => {}
+            other => return Err(format!("found {other:?}, expected Unusable")),
+        }
+    }
+    trial
+        .expect_account(&*store, &one, &[(&kept, Pending)])
+        .await?;
+    trial.expect_account(&*store, &two, &[]).await
+}
+
 pub(super) async fn silent(trial: Trial<'_>) -> Verdict {
     let account = trial.account(1);
     let store = trial.open().await;
+    let stale = trial.version(&account);
+    trial.lease(&*store, trial.two).await?;
     let first = trial.staged(&*store, &account).await?;
     let second = trial.staged(&*store, &account).await?;
+    let theirs = trial.version_of(trial.two, &account);
+    let leased = try_stage(&*store, &theirs).await?;
     committed(&*store, &second).await?;
     let never = trial.version(&account);
+    let overtaken = commit(&*store, &first).await?;
+    stage(&*store, std::slice::from_ref(&theirs)).await?;
     let answers = [
+        leased,
+        overtaken,
         commit(&*store, &first).await?,
         commit(&*store, &never).await?,
         store.discard(&second.key).await,
+        commit(&*store, &theirs).await?,
+        try_stage(&*store, &stale).await?,
+        try_stage(&*store, &trial.version_of(RunId::new(), &account)).await?,
     ];
     let mut printed = trial.printed().await;
     for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
         printed.extend_from_slice(format!("{error} {error:?} {error:#?}\n").as_bytes());
     }
-    for version in [&first, &second, &never] {
+    for version in [&stale, &first, &second, &theirs, &never] {
         let password = version.password.expose().as_bytes();
         if printed
             .windows(password.len())

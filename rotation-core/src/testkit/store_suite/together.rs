@@ -2,7 +2,9 @@ use futures::future::{join, join_all};
 use futures::{FutureExt, poll};
 
 use super::trial::Seen::{Current, Overtaken, Pending, Previous};
-use super::trial::{Trial, Verdict, commit, commit_of, committed, refused, stage, succeeded};
+use super::trial::{
+    Trial, Verdict, commit, commit_of, committed, leased, refused, stage, succeeded,
+};
 use crate::Select;
 
 /// How many calls are under way at once.
@@ -99,5 +101,47 @@ pub(super) async fn dropped_call(trial: Trial<'_>) -> Verdict {
     committed(&*store, &version).await?;
     trial
         .expect_account(&*store, &account, &[(&version, Current)])
+        .await
+}
+
+pub(super) async fn two_runs(trial: Trial<'_>) -> Verdict {
+    const ACCOUNTS: usize = 40;
+    let (one, two) = (trial.open().await, trial.open().await);
+    trial.lease(&*two, trial.two).await?;
+    let versions_of = |run| -> Vec<_> {
+        let accounts = (0..ACCOUNTS).map(|number| trial.account(number));
+        accounts
+            .map(|account| trial.version_of(run, &account))
+            .collect()
+    };
+    let (ours, theirs) = (versions_of(trial.one), versions_of(trial.two));
+    // From both ends, so that they meet.
+    let forwards = ours.chunks(3).map(|batch| one.stage(batch));
+    let backwards = theirs.chunks(3).rev().map(|batch| two.stage(batch));
+    let (forwards, mut backwards) = join(join_all(forwards), join_all(backwards)).await;
+    backwards.reverse();
+    let forwards: Vec<_> = forwards.into_iter().flatten().collect();
+    let backwards: Vec<_> = backwards.into_iter().flatten().collect();
+    if (forwards.len(), backwards.len()) != (ACCOUNTS, ACCOUNTS) {
+        return Err(format!(
+            "{} and {} answers to staging {ACCOUNTS} versions",
+            forwards.len(),
+            backwards.len()
+        ));
+    }
+    let mut expected = Vec::new();
+    let answers = forwards.iter().zip(&backwards);
+    for ((our, their), answers) in ours.iter().zip(&theirs).zip(answers) {
+        let account = &our.key.account;
+        let winner = match answers {
+            (Ok(()), lost) => leased(account, trial.one, lost).map(|()| our)?,
+            (lost, Ok(())) => leased(account, trial.two, lost).map(|()| their)?,
+            (neither, _) => succeeded("one of two stages", neither).map(|()| our)?,
+        };
+        committed(&*one, winner).await?;
+        expected.push((winner, Current));
+    }
+    trial
+        .expect(&*two, Select::Tenant(trial.tenant().clone()), &expected)
         .await
 }

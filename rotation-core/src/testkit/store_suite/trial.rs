@@ -71,6 +71,11 @@ impl<'a> Trial<'a> {
         self.harness.printed().await
     }
 
+    /// Lets time pass by the store's clock.
+    pub(super) async fn pass(&self, time: Duration) {
+        self.harness.pass(time).await;
+    }
+
     pub(super) fn tenant(&self) -> &TenantId {
         &self.tenant
     }
@@ -118,7 +123,7 @@ impl<'a> Trial<'a> {
         // A renewal counts from now, so this one shortens the lease.
         let answer = store.lease(&self.lease_of(run), BRIEF).await;
         succeeded("a lease", &answer)?;
-        self.harness.pass(2 * BRIEF).await;
+        self.pass(2 * BRIEF).await;
         Ok(())
     }
 
