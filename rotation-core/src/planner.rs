@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::{Stream, StreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -26,12 +26,15 @@ pub struct Known {
     pub(crate) unsettled: HashMap<AccountId, String>,
     /// By a hash of the object id, because there may be a million of them: the latest change time of ours, in milliseconds.
     baselines: HashMap<u64, i64>,
+    latest_commit: Option<Timestamp>,
 }
 
 impl Known {
     /// Takes note of a version, in whatever order they come.
     pub fn note(&mut self, version: &Version) {
         let account = &version.key.account.account;
+        let committed_at = version.committed.as_ref().map(|known| known.at);
+        self.latest_commit = self.latest_commit.max(committed_at);
         match version.state {
             VersionState::Pending => {
                 self.unsettled
@@ -46,6 +49,15 @@ impl Known {
             }
             VersionState::Previous => {}
         }
+    }
+
+    /// The time of a plan made at `now` with what is known. Later than every commit that is known, also than those that
+    /// a clock dated into the future: none of them happened since.
+    pub(crate) fn planned_at(&self, now: Timestamp) -> Timestamp {
+        // the coarsest that a store may keep
+        let tick = SignedDuration::from_millis(1);
+        let after = self.latest_commit.and_then(|at| at.checked_add(tick).ok());
+        after.map_or(now, |after| after.max(now))
     }
 
     /// When someone else changed the password of `account` after we committed ours; `None` as far as we can tell.

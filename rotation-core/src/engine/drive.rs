@@ -335,7 +335,7 @@ async fn serve_backend(engine: &Engine, lease: &HeldLease, set: Worker<SetPasswo
     let limit = engine.options.attempt_timeout.min(engine.options.lease / 2);
     set.run(|batch: Vec<SetPassword>| async move {
         let all = |outcome: fn(Problem) -> Outcome, problem| vec![outcome(problem); batch.len()];
-        if !lease.lasts(limit) {
+        if !lease.lasts(limit).await {
             let problem = Problem::new("the lease was not renewed in time, so nothing was sent")
                 .with_fix("look for a store that stalls, or a machine that sleeps");
             return all(Outcome::NotSent, problem);

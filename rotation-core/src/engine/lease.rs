@@ -67,11 +67,9 @@ impl HeldLease {
         loop {
             sleep(self.ttl / RENEWALS).await;
             match self.renew().await {
-                Ok(()) => {}
-                // the next renewal may succeed in time; until then `lasts` says how long
-                Err(StoreError::Unavailable { .. }) => {}
+                // the next renewal may succeed in time; until then nothing is sent that might outlast it
+                Ok(()) | Err(StoreError::Unavailable { .. }) => {}
                 Err(error) => {
-                    self.ends().take();
                     let problem = Problem::new(error.to_string()).with_fix(
                         "run it again to settle what was under way; look for a store that stalls, or a machine that sleeps",
                     );
@@ -82,8 +80,12 @@ impl HeldLease {
         }
     }
 
-    /// Whether it certainly lives for `span` from now.
-    pub(super) fn lasts(&self, span: Duration) -> bool {
+    /// Whether it certainly lives for `span` from now; renews it if that helps.
+    pub(super) async fn lasts(&self, span: Duration) -> bool {
+        self.is_sure_of(span) || (self.renew().await.is_ok() && self.is_sure_of(span))
+    }
+
+    fn is_sure_of(&self, span: Duration) -> bool {
         let Some(end) = *self.ends() else {
             return false;
         };
@@ -104,9 +106,13 @@ impl HeldLease {
         let at = Instant::now() + self.ttl;
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
         let by_the_wall = self.clock.now().checked_add(ttl).unwrap_or(Timestamp::MAX);
-        self.store.lease(&self.lease, self.ttl).await?;
-        *self.ends() = Some(End { at, by_the_wall });
-        Ok(())
+        let renewed = self.store.lease(&self.lease, self.ttl).await;
+        match &renewed {
+            Ok(()) => *self.ends() = Some(End { at, by_the_wall }),
+            Err(StoreError::Unavailable { .. }) => {}
+            Err(_) => *self.ends() = None,
+        }
+        renewed
     }
 
     fn ends(&self) -> std::sync::MutexGuard<'_, Option<End>> {

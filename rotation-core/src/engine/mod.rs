@@ -215,8 +215,9 @@ impl Engine {
             caller: caller.id.clone(),
         };
         let known = self.known(&tenant.tenant).await?;
+        let planned_at = known.planned_at(now);
         let planner = Planner::new(self.policy.clone(), caller, now).with_known(known);
-        Ok(Plan::new(tenant, now, decide(planner, query)))
+        Ok(Plan::new(tenant, planned_at, decide(planner, query)))
     }
 
     /// What the store knows of the accounts of `tenant`.

@@ -11,11 +11,11 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountKind, AccountQuery, BackendError, Caller, Clock, Decision, Due,
-    Engine, EngineOptions, EventKind, Holdings, NewVersion, Outcome, Plan, PlanEntry, PlanHeader,
-    PlanTenant, PlanWriter, Planned, Policy, Problem, RefusalReason, ReviewedPlan, RoleId,
-    RotationBackend, SecretStore, Select, SetPassword, StopReason, StoreError, SystemClock,
-    TenantId, Verify, Version, VersionKey, VersionState,
+    Account, AccountId, AccountKind, AccountQuery, AccountResult, BackendError, Caller, Clock,
+    Commit, Decision, Drift, Due, Engine, EngineOptions, EventKind, Holdings, Lease, NewVersion,
+    Origin, Outcome, Plan, PlanEntry, PlanHeader, PlanTenant, PlanWriter, Planned, Policy, Problem,
+    RefusalReason, ReviewedPlan, RoleId, RotationBackend, SecretStore, Select, SetPassword,
+    StopReason, StoreError, SystemClock, TenantId, Verify, Version, VersionKey, VersionState,
 };
 use tokio::time::Instant;
 
@@ -47,12 +47,24 @@ struct SlowStore(MemoryStore);
 
 #[async_trait]
 impl SecretStore for SlowStore {
-    async fn stage(&self, batch: &[NewVersion]) -> Result<(), StoreError> {
+    async fn lease(&self, lease: &Lease, ttl: Duration) -> Result<(), StoreError> {
+        self.0.lease(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.0.release(lease).await
+    }
+
+    async fn stage(&self, batch: &[NewVersion]) -> Vec<Result<(), StoreError>> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         self.0.stage(batch).await
     }
 
-    async fn commit(&self, batch: &[VersionKey]) -> Vec<Result<(), StoreError>> {
+    async fn prune(&self, select: &Select, keep: usize) -> Result<u64, StoreError> {
+        self.0.prune(select, keep).await
+    }
+
+    async fn commit(&self, batch: &[Commit]) -> Vec<Result<(), StoreError>> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         self.0.commit(batch).await
     }
@@ -244,16 +256,229 @@ async fn verification_waits_for_the_directorys_own_change_time_to_move() {
         ..world.policy
     };
     assert_eq!(world.run().await.rotated, 1);
+    world.backend.show_changes_after(20);
+    let report = world.run().await;
+    assert_eq!(
+        (report.rotated, report.requests),
+        (1, 1),
+        "a lag is waited for"
+    );
+}
+
+fn claims_success() -> SetFault {
+    SetFault::answer(Outcome::Applied {
+        request_id: None,
+        answered_at: None,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn verification_takes_a_second_set_of_the_same_password_as_proof() {
+    let mut world = World::new(1);
+    world.policy.verify = Verify::Timestamp;
+    assert_eq!(world.run().await.rotated, 1);
     // the directory claims success, and nothing moves
+    world.backend.inject(claims_success());
+    let report = world.run().await;
+    assert_eq!((report.rotated, report.requests), (1, 2), "{report:?}");
+    assert_eq!(
+        world.states(1),
+        [VersionState::Previous, VersionState::Current]
+    );
+    world.assert_nothing_lost(1, "set twice");
+
+    world.backend.inject(claims_success());
     world
         .backend
-        .inject(SetFault::answer(Outcome::Applied { request_id: None }));
+        .inject(SetFault::refused(RefusalReason::NotAllowed));
     let report = world.run().await;
     assert_eq!(report.unsettled, 1, "{report:?}");
     assert_eq!(
-        world.states(1),
+        world.states(1)[1..],
         [VersionState::Current, VersionState::Pending]
     );
+    world.assert_nothing_lost(1, "claimed, but not set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn verification_by_signing_in_catches_a_directory_that_only_claims() {
+    let mut world = World::new(1);
+    world.policy.verify = Verify::SignIn;
+    assert_eq!(world.run().await.rotated, 1);
+    world.backend.inject(claims_success());
+    let report = world.run().await;
+    assert_eq!(report.unsettled, 1, "{report:?}");
+    assert!(
+        report.problems[0].problem.message.contains("sign in"),
+        "{report:?}"
+    );
+    world.assert_nothing_lost(1, "claimed, but not set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_keeps_who_set_it_when_why_and_by_which_request() {
+    let mut world = World::new(1);
+    world.policy.verify = Verify::Timestamp;
+    let report = world.run().await;
+    let [version] = &world.store.versions_of(&world.key(1))[..] else {
+        panic!("one version")
+    };
+    let origin = Origin {
+        caller: "caller".to_owned(),
+        backend: "memory".to_owned(),
+        reason: "age unknown, which the policy takes as due; allowed by Global Administrator"
+            .to_owned(),
+    };
+    assert_eq!((&version.origin, version.run), (&origin, report.run_id));
+    let committed = version.committed.as_ref().unwrap();
+    assert_eq!(committed.request_id.as_deref(), Some("request-1"));
+    let changed = world.backend.password_changed(&account(1)).await.unwrap();
+    assert_eq!(committed.baseline, changed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_told_and_rotated_as_the_policy_says() {
+    let mut world = World::new(2);
+    world.policy.verify = Verify::Timestamp;
+    world.policy.max_age = rotation_core::Age::days(365_000);
+    assert_eq!(world.run().await.rotated, 2);
+    assert_eq!(world.run().await.skipped, 2, "both are young now");
+    world.backend.change_elsewhere(&account(2));
+    for (drift, drifted, rotated) in [
+        (Drift::Ignore, 0, 0),
+        (Drift::Report, 1, 0),
+        (Drift::Rotate, 1, 1),
+        (Drift::Rotate, 0, 0),
+    ] {
+        world.policy.drift = drift;
+        let (report, events) = world.run_with_events().await;
+        let told = events.iter().filter(|event| {
+            matches!(&event.kind, EventKind::Drifted { upn, .. } if upn == "user-2@memory.test")
+        });
+        let found = (report.drifted, report.rotated, told.count() as u64);
+        assert_eq!(found, (drifted, rotated, drifted), "{drift:?}: {report:?}");
+    }
+    world.assert_nothing_lost(2, "after drift");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_arrives_after_it_was_given_up_is_drift_and_heals() {
+    let mut world = World::new(1);
+    world.policy.verify = Verify::Timestamp;
+    world.policy.drift = Drift::Rotate;
+    world.backend.inject(SetFault::applied_late());
+    world
+        .backend
+        .inject(SetFault::refused(RefusalReason::Other));
+    assert_eq!(world.run().await.rotated, 1);
+    world.backend.deliver_late();
+    let live = world.backend.live_password(&account(1)).unwrap();
+    let state = world.store.state_of_password(&world.key(1), &live);
+    assert_eq!(
+        state,
+        Some(VersionState::Previous),
+        "kept, though overtaken"
+    );
+    world.policy.max_age = rotation_core::Age::days(365_000);
+    let report = world.run().await;
+    assert_eq!((report.drifted, report.rotated), (1, 1), "{report:?}");
+    world.assert_nothing_lost(1, "after the drift was rotated away");
+}
+
+/// Leaves user-1 unsettled.
+async fn unsettle(world: &World) {
+    world
+        .backend
+        .inject(SetFault::answer_lost().for_account(account(1)).forever());
+    assert_eq!(world.run().await.unsettled, 1);
+    world.backend.heal();
+}
+
+#[tokio::test(start_paused = true)]
+async fn unsettled_accounts_come_first_and_once() {
+    let world = World::new(3);
+    unsettle(&world).await;
+    let engine = world.engine();
+    let plan = engine.plan(AccountQuery::All).await.unwrap();
+    let names: Vec<_> = plan
+        .map(|planned| {
+            let planned = planned.unwrap();
+            (planned.account.id, planned.unsettled)
+        })
+        .collect()
+        .await;
+    let expected = [(1, true), (2, false), (3, false)];
+    assert_eq!(
+        names,
+        expected.map(|(number, first)| (account(number), first))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_unsettled_accounts_are_settled_by_recovery() {
+    let world = World::new(3);
+    unsettle(&world).await;
+    let before = world.backend.attempts().len();
+    let engine = world.engine();
+    let caller = world.backend.caller().await.unwrap();
+    let plan = engine.plan_unsettled_as(caller, AccountQuery::All).await;
+    let report = engine.run(plan.unwrap()).finish().await;
+    assert_eq!((report.rotated, report.skipped), (1, 0));
+    assert_eq!(world.backend.attempts()[before..], [account(1)]);
+    assert_eq!(world.states(1).last(), Some(&VersionState::Current));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsettled_account_that_may_no_longer_be_rotated_stays_and_is_told() {
+    for why in ["excluded", "gone"] {
+        let mut world = World::new(2);
+        unsettle(&world).await;
+        let states = world.states(1);
+        if why == "excluded" {
+            world.policy.exclude = vec!["user-1@memory.test".parse().unwrap()];
+        } else {
+            let backend = MemoryBackend::new();
+            let other = Account::new(account(2), "user-2@memory.test");
+            backend.add(other.holding(Holdings::default()));
+            world.backend = backend;
+        }
+        // one that cannot be settled is no sign of anything going wrong now
+        world.policy.canary = 5;
+        let (report, events) = world.run_with_events().await;
+        assert_eq!(
+            (report.unsettled, report.rotated),
+            (1, 1),
+            "{why}: {report:?}"
+        );
+        assert_eq!(report.stopped, None);
+        assert!(!report.is_complete());
+        let told = events.iter().any(|event| {
+            matches!(&event.kind, EventKind::Finished { account: id, result: AccountResult::Unsettled { problem }, .. }
+                if *id == account(1) && problem.message.contains(if why == "gone" { "no longer in the directory" } else { "excluded" }))
+        });
+        assert!(told, "{why}");
+        assert_eq!(world.states(1), states, "{why}: every version is kept");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn previous_versions_are_pruned_to_what_the_policy_keeps() {
+    let world = World::new(2);
+    for _ in 0..6 {
+        world.run().await;
+    }
+    let dropped = world.engine().prune(&TenantId::new("memory")).await;
+    assert_eq!(dropped.unwrap(), 4);
+    let kept = [&[VersionState::Previous; 3][..], &[VersionState::Current]].concat();
+    assert_eq!(world.states(1), kept);
+    world.assert_nothing_lost(2, "pruned");
+}
+
+fn tenant(plan: &Plan<'_>) -> PlanTenant {
+    PlanTenant {
+        tenant: plan.tenant().clone(),
+        caller: plan.caller().clone(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,11 +486,12 @@ async fn an_unreadable_listing_ends_the_run_after_what_was_read() {
     let world = World::new(2);
     let engine = world.engine();
     let plan = engine.plan(AccountQuery::All).await.unwrap();
+    let tenant = tenant(&plan);
     let broken = plan.chain(futures::stream::iter([Err(BackendError::Unexpected(
         Problem::new("page 2 is HTML"),
     ))]));
     let report = engine
-        .run(Plan::new(TenantId::new("memory"), broken))
+        .run(Plan::new(tenant, SystemClock.now(), broken))
         .finish()
         .await;
     assert_eq!(report.rotated, 2);
@@ -292,6 +518,7 @@ async fn events_tell_the_whole_story_of_an_account() {
     assert_eq!(
         names,
         [
+            "run-started",
             "decided",
             "staged",
             "attempted",
@@ -301,7 +528,7 @@ async fn events_tell_the_whole_story_of_an_account() {
         ]
     );
     assert!(matches!(
-        &events[0].kind,
+        &events[1].kind,
         EventKind::Decided {
             decision: Decision::Rotate { .. },
             ..
@@ -357,7 +584,8 @@ async fn an_account_that_vanishes_during_the_run_fails_alone() {
     };
     let planned = Planned::new(ghost, rotate);
     let plan = Plan::new(
-        TenantId::new("memory"),
+        tenant(&plan),
+        plan.planned_at(),
         plan.chain(futures::stream::iter([Ok(planned)])),
     );
     let report = engine.run(plan).finish().await;
@@ -423,6 +651,10 @@ impl Slow {
 
 #[async_trait]
 impl RotationBackend for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
     async fn caller(&self) -> Result<Caller, BackendError> {
         self.inner.caller().await
     }

@@ -15,4 +15,5 @@ mod generator_rules;
 mod hostile_plan;
 mod planner;
 mod promises;
+mod two_runs;
 mod world;

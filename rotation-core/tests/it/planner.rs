@@ -1,11 +1,10 @@
 //! What is to become of an account, and in which order the reasons come.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rotation_core::{
-    Account, AccountId, AccountKind, Caller, Decision, Denial, Due, Holdings, Planner, Policy,
-    RoleAssignment, RoleId, SkipReason, TenantId, role_named,
+    Account, AccountId, AccountKey, AccountKind, Caller, Decision, Denial, Due, Holdings, Known,
+    Planner, Policy, RoleAssignment, RoleId, RunId, SkipReason, TenantId, Version, VersionId,
+    VersionKey, VersionState, role_named,
 };
 
 fn now() -> Timestamp {
@@ -89,10 +88,25 @@ fn the_callers_own_account_is_never_rotated() {
 fn unsettled_accounts_are_due_whatever_their_age_but_stay_excluded_and_denied() {
     let mut young = old("ada");
     young.password_changed = Some(now());
-    let unsettled = HashSet::from([AccountId::new("ada")]);
+    let account = AccountKey {
+        tenant: TenantId::new("contoso"),
+        account: young.id.clone(),
+    };
+    let key = VersionKey {
+        account,
+        version: VersionId::new(),
+    };
+    let mut known = Known::default();
+    known.note(&Version::new(
+        key,
+        young.user_name.clone(),
+        RunId::new(),
+        now(),
+        VersionState::Pending,
+    ));
     let decide = |policy: Policy, account: &Account| {
         Planner::new(policy, caller(), now())
-            .with_unsettled(unsettled.clone())
+            .with_known(known.clone())
             .decide(account)
     };
     assert!(matches!(

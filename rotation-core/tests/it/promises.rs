@@ -2,16 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, EventKind, Outcome,
-    Problem, RefusalReason, RotationBackend, SetPassword, TenantId, VersionState,
+    Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, EventKind, Outcome,
+    Problem, RefusalReason, RotationBackend, SetPassword, StopReason, SystemClock, TenantId,
+    VersionState,
 };
 
 use crate::world::{World, crash_after};
@@ -67,6 +70,24 @@ fn store_faults() -> Vec<(&'static str, Option<StoreFault>)> {
         ("commit answer lost", lost(StoreOp::Commit)),
         ("discard fails", Some(StoreFault::on(StoreOp::Discard))),
         ("discard answer lost", lost(StoreOp::Discard)),
+        ("lease fails", Some(StoreFault::on(StoreOp::Lease))),
+        (
+            "lease fails for good",
+            Some(StoreFault::on(StoreOp::Lease).forever()),
+        ),
+        (
+            "lease is never renewed",
+            Some(StoreFault::on(StoreOp::Lease).skip(1).forever()),
+        ),
+        ("release fails", Some(StoreFault::on(StoreOp::Release))),
+        (
+            "staging takes longer than the lease",
+            Some(StoreFault::on(StoreOp::Stage).delayed(Duration::from_secs(100))),
+        ),
+        (
+            "committing takes longer than the lease",
+            Some(StoreFault::on(StoreOp::Commit).delayed(Duration::from_secs(100))),
+        ),
     ]
 }
 
@@ -114,14 +135,20 @@ async fn never_lost_whatever_directory_and_store_do() {
             let report = world.run().await;
             world.assert_nothing_lost(1, &context);
             let pending = world.states(1).contains(&VersionState::Pending);
-            assert_eq!(report.tried(), 1, "{context}");
+            let lost_its_lease = matches!(report.stopped, Some(StopReason::LeaseLost { .. }));
+            assert_eq!(
+                report.tried(),
+                u64::from(!lost_its_lease),
+                "{context}: {report:?}"
+            );
             if store_name == "sound" {
                 assert_eq!(pending, report.unsettled == 1, "{context}: {report:?}");
             }
             runs += 1;
         }
     }
-    assert_eq!(runs, (1 + 8 + 64 + 512) * 10);
+    println!("{runs} sequences of directory faults × store faults");
+    assert_eq!(runs, (1 + 8 + 64 + 512) * store_faults().len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,6 +172,7 @@ async fn never_lost_at_any_cancellation_point() {
             }
         }
     }
+    println!("{crashes} cancellation points");
     assert!(crashes > 2_000, "only {crashes} cancellation points");
 }
 
@@ -215,6 +243,10 @@ struct Witness {
 
 #[async_trait]
 impl RotationBackend for Witness {
+    fn name(&self) -> &'static str {
+        "witness"
+    }
+
     async fn caller(&self) -> Result<Caller, BackendError> {
         self.inner.caller().await
     }
@@ -377,4 +409,52 @@ async fn silent_no_password_in_events_report_or_debug() {
             .unwrap();
         assert!(!said.contains(&live), "user-{number}");
     }
+}
+
+/// A clock that somebody sets, once it was read `readings` times.
+#[derive(Debug)]
+struct SetClock {
+    readings: AtomicUsize,
+    by: SignedDuration,
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        let jumped = self
+            .readings
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+            .is_err();
+        let by = if jumped {
+            self.by
+        } else {
+            SignedDuration::ZERO
+        };
+        SystemClock.now() + by
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_lost_when_the_clock_is_set_in_the_middle() {
+    let mut cells = 0;
+    for (strike_name, strike) in STRIKES {
+        for hours in [-9_000, -1, 1, 9_000] {
+            for readings in 0..16 {
+                let (world, _) = struck(&[], None).await;
+                world.backend.inject(strike());
+                let clock = SetClock {
+                    readings: AtomicUsize::new(readings),
+                    by: SignedDuration::from_hours(hours),
+                };
+                let engine = world.engine().with_clock(Arc::new(clock));
+                let plan = engine.plan(AccountQuery::All).await.unwrap();
+                let report = engine.run(plan).finish().await;
+                let context = format!("{strike_name}, set by {hours} h after {readings} readings");
+                world.assert_nothing_lost(1, &context);
+                let refused = strike_name == "not allowed";
+                assert_eq!(report.rotated, u64::from(!refused), "{context}: {report:?}");
+                cells += 1;
+            }
+        }
+    }
+    println!("{cells} clocks set in the middle of a run");
 }

@@ -1,0 +1,252 @@
+//! Promise 7: two runs on one store never touch one account at once, wherever one stops and the other goes on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::StreamExt;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use rotation_core::testkit::{SetFault, StoreFault, StoreOp};
+use rotation_core::{
+    AccountQuery, Engine, Event, Policy, RefusalReason, Report, Verify, VersionState,
+};
+
+use crate::world::{World, account, report_of};
+
+/// Two runs with planned work, each driven as far as the test says.
+struct Driven<'a>(Pin<Box<dyn Future<Output = Vec<Event>> + 'a>>);
+
+impl<'a> Driven<'a> {
+    async fn start(engine: &'a Engine) -> Self {
+        let plan = engine.plan(AccountQuery::All).await.unwrap();
+        Self(Box::pin(engine.run(plan).collect()))
+    }
+
+    /// Polls it `polls` times; what it said if that was its end.
+    async fn advance(&mut self, polls: usize) -> Option<Vec<Event>> {
+        let mut left = polls;
+        std::future::poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            self.0.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+
+    async fn finish(&mut self) -> Report {
+        report_of(&self.0.as_mut().await)
+    }
+}
+
+fn world(accounts: usize) -> World {
+    World::new(accounts)
+}
+
+type Prepare = (&'static str, fn(&World));
+
+/// What may go wrong while two runs meet.
+const TROUBLE: [Prepare; 8] = [
+    ("nothing", |_| {}),
+    ("answer lost", |world| {
+        world.backend.inject(SetFault::answer_lost());
+    }),
+    ("request lost", |world| {
+        world.backend.inject(SetFault::request_lost());
+    }),
+    ("password refused", |world| {
+        let refused = SetFault::refused(RefusalReason::Password);
+        world.backend.inject(refused);
+    }),
+    ("applied, hangs", |world| {
+        world.backend.inject(SetFault::answer_lost().hangs());
+    }),
+    ("commit fails once", |world| {
+        world.store.inject(StoreFault::on(StoreOp::Commit));
+    }),
+    ("commit answer lost", |world| {
+        let lost = StoreFault::on(StoreOp::Commit).answer_lost();
+        world.store.inject(lost);
+    }),
+    ("throttled", |world| {
+        let throttled = SetFault::throttled(Duration::from_secs(200));
+        world.backend.inject(throttled);
+    }),
+];
+
+/// The state from which every proof ends: whatever happened, one more run settles it, and what is live is current.
+async fn settles(world: &mut World, accounts: usize, context: &str) {
+    world.backend.heal();
+    world.store.heal();
+    world.policy = Policy {
+        max_age: rotation_core::Age::days(365_000),
+        ..world.policy.clone()
+    };
+    let report = world.run().await;
+    assert_eq!(report.failures(), 0, "{context}: {report:?}");
+    for number in 1..=accounts {
+        let Some(live) = world.backend.live_password(&account(number)) else {
+            continue;
+        };
+        let state = world.store.state_of_password(&world.key(number), &live);
+        assert_eq!(state, Some(VersionState::Current), "{context}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_writer_wherever_one_run_stalls_and_another_goes_on() {
+    let mut points = 0;
+    for (trouble, prepare) in TROUBLE {
+        for verify in [Verify::None, Verify::Timestamp] {
+            for stall in 0.. {
+                let mut world = world(1);
+                world.policy.verify = verify;
+                assert_eq!(world.run().await.rotated, 1);
+                let (one, two) = (world.engine(), world.engine());
+                let mut first = Driven::start(&one).await;
+                let mut second = Driven::start(&two).await;
+                prepare(&world);
+                let context =
+                    format!("{trouble}, {verify:?}, the first run stalls after {stall} polls");
+                let ended = first.advance(stall).await;
+                world.assert_nothing_lost(1, &context);
+                let second = second.finish().await;
+                world.assert_nothing_lost(1, &context);
+                let first = match &ended {
+                    Some(events) => report_of(events),
+                    None => first.finish().await,
+                };
+                world.assert_nothing_lost(1, &context);
+                let rotated = first.rotated + second.rotated;
+                let left = first.left_to_others + second.left_to_others;
+                assert!(
+                    rotated + left >= 1 || trouble != "nothing",
+                    "{context}: {first:?} {second:?}"
+                );
+                settles(&mut world, 1, &context).await;
+                points += 1;
+                if ended.is_some() {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{points} points at which one run stalls");
+    assert!(points > 250, "only {points}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_writer_however_two_runs_take_turns() {
+    let mut points = 0;
+    for (trouble, prepare) in TROUBLE {
+        for stall in 0..24 {
+            for then in 0..24 {
+                let mut world = world(1);
+                let (one, two) = (world.engine(), world.engine());
+                let mut first = Driven::start(&one).await;
+                let mut second = Driven::start(&two).await;
+                prepare(&world);
+                let context =
+                    format!("{trouble}, {stall} polls of the first run, {then} of the second");
+                let first_ended = first.advance(stall).await.is_some();
+                let second_ended = second.advance(then).await.is_some();
+                world.assert_nothing_lost(1, &context);
+                if !first_ended {
+                    first.finish().await;
+                }
+                world.assert_nothing_lost(1, &context);
+                if !second_ended {
+                    second.finish().await;
+                }
+                world.assert_nothing_lost(1, &context);
+                settles(&mut world, 1, &context).await;
+                points += 1;
+            }
+        }
+    }
+    println!("{points} interleavings of two runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_writer_in_random_interleavings_with_crashes() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let rounds = 400;
+    for round in 0..rounds {
+        let accounts = random.random_range(1..=4);
+        let mut world = world(accounts);
+        let context = format!("seed {seed}, round {round}");
+        let engines = [world.engine(), world.engine(), world.engine()];
+        let mut runs = Vec::new();
+        for engine in &engines {
+            runs.push(Driven::start(engine).await);
+        }
+        for _ in 0..random.random_range(0..4) {
+            TROUBLE[random.random_range(0..TROUBLE.len())].1(&world);
+        }
+        while !runs.is_empty() {
+            let which = random.random_range(0..runs.len());
+            if random.random_ratio(1, 12) {
+                // a crash: its lease lapses by itself
+                drop(runs.swap_remove(which));
+            } else if random.random_ratio(1, 12) {
+                let pause = Duration::from_secs(random.random_range(1..90));
+                tokio::time::advance(pause).await;
+            } else if runs[which]
+                .advance(random.random_range(1..12))
+                .await
+                .is_some()
+            {
+                drop(runs.swap_remove(which));
+            }
+            world.assert_nothing_lost(accounts, &context);
+        }
+        settles(&mut world, accounts, &context).await;
+    }
+    println!("{rounds} random interleavings of three runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_runs_on_one_store_share_the_work() {
+    let accounts = 600;
+    let world = world(accounts);
+    let (one, two) = (world.engine(), world.engine());
+    let first = one.run(one.plan(AccountQuery::All).await.unwrap());
+    let second = two.run(two.plan(AccountQuery::All).await.unwrap());
+    let (first, second) = tokio::join!(first.finish(), second.finish());
+    assert_eq!(
+        first.rotated + second.rotated,
+        accounts as u64,
+        "{first:?} {second:?}"
+    );
+    assert_eq!(first.failures() + second.failures(), 0);
+    assert_eq!(
+        first.left_to_others + second.left_to_others,
+        accounts as u64
+    );
+    assert_eq!(
+        world.backend.attempts().len(),
+        accounts,
+        "each account once"
+    );
+    world.assert_nothing_lost(accounts, "two runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_store_stops_renewing_its_lease_sends_nothing_more() {
+    let world = world(50);
+    world
+        .backend
+        .inject(SetFault::throttled(Duration::from_secs(200)));
+    world
+        .store
+        .inject(StoreFault::on(StoreOp::Lease).skip(1).forever());
+    let report = world.run().await;
+    assert!(report.stopped.is_some() || report.failed > 0, "{report:?}");
+    assert!(world.backend.attempts().len() <= 64, "{report:?}");
+    world.assert_nothing_lost(50, "a lease that lapsed");
+}
