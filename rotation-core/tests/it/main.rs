@@ -17,3 +17,4 @@ mod planner;
 mod promises;
 mod two_runs;
 mod world;
+mod zoo_stores;
