@@ -15,13 +15,16 @@ use rotation_core::testkit::{StoreHarness, store_suite};
 use rotation_core::{SecretReader, SecretStore};
 
 struct Harness {
-    path: PathBuf,
+    folder: PathBuf,
     identity: Identity,
 }
 
 impl Harness {
     fn store(&self) -> FileStore {
-        FileStore::new(self.path.clone(), self.identity.to_public())
+        FileStore {
+            folder: self.folder.clone(),
+            recipient: self.identity.to_public(),
+        }
     }
 }
 
@@ -39,16 +42,21 @@ impl StoreHarness for Harness {
     }
 
     async fn printed(&self) -> Vec<u8> {
-        std::fs::read(&self.path).unwrap_or_default()
+        let folders = self.store().folders().unwrap_or_default();
+        let files = folders
+            .iter()
+            .filter_map(|folder| std::fs::read_dir(folder).ok())
+            .flatten();
+        let read = |file: std::fs::DirEntry| std::fs::read(file.path()).ok();
+        files.flatten().filter_map(read).flatten().collect()
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("versions.jsonl");
     let violations = store_suite(&Harness {
-        path,
+        folder: folder.path().to_owned(),
         identity: Identity::generate(),
     })
     .await;

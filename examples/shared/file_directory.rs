@@ -35,6 +35,10 @@ pub(crate) fn hash(id: &AccountId, password: &str) -> String {
 
 #[async_trait]
 impl RotationBackend for FileDirectory {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
     async fn caller(&self) -> Result<Caller, BackendError> {
         let mut caller = Caller::app_only(TenantId::new("file"), AccountId::new("rotation"));
         caller.roles = vec![RoleAssignment::active(RoleId::GLOBAL_ADMINISTRATOR)];
@@ -65,10 +69,14 @@ impl RotationBackend for FileDirectory {
             let problem = Problem::new("no such account");
             return Outcome::Refused(Refusal::new(RefusalReason::AccountMissing, problem));
         };
-        user.1 = Some(SystemClock.now());
+        let changed = SystemClock.now();
+        user.1 = Some(changed);
         user.2 = hash(&request.account, request.password.expose());
         match self.write(&users) {
-            Ok(()) => Outcome::Applied { request_id: None },
+            Ok(()) => Outcome::Applied {
+                request_id: None,
+                answered_at: Some(changed),
+            },
             Err(error) => Outcome::Unknown(Problem::new(error.to_string())),
         }
     }
