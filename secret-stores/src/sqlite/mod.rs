@@ -24,6 +24,8 @@ mod file;
 mod history;
 mod known;
 mod lease;
+#[cfg(feature = "exec")]
+mod ledger;
 mod log;
 mod pending;
 mod prune;
@@ -179,7 +181,7 @@ impl SecretStore for SqliteStore {
     }
 
     async fn prune(&self, select: &Select, keep: usize) -> Result<u64, StoreError> {
-        prune::prune(&self.path, &self.writer, select.clone(), keep).await
+        prune::prune(&self.path, &self.writer, select.clone(), keep, None).await
     }
 
     fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {

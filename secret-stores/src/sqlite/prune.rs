@@ -5,7 +5,8 @@ use std::path::Path;
 use std::pin::pin;
 
 use futures::{Stream, TryStreamExt};
-use rotation_core::{AccountKey, Select, StoreError, VersionState};
+use rotation_core::{Select, StoreError, VersionKey, VersionState};
+use tokio::sync::mpsc;
 
 use super::log;
 use super::step::{Change, Dropped, Rows};
@@ -17,18 +18,20 @@ const CHUNK: usize = 256;
 
 /// A version as it was found, in a file whose last row was `seen`.
 struct Found {
-    account: AccountKey,
+    key: VersionKey,
     state: VersionState,
     rows: Rows,
     seen: i64,
 }
 
-/// Removes the previous versions of each account that `select` names, but for the `keep` newest, and says how many.
+/// Removes the previous versions of each account that `select` names, but for the `keep` newest, and says how many; and
+/// to `told` which, once they are gone.
 pub(super) async fn prune(
     path: &Path,
     writer: &Writer,
     select: Select,
     keep: usize,
+    told: Option<mpsc::Sender<VersionKey>>,
 ) -> Result<u64, StoreError> {
     let mut versions = pin!(found(path, select));
     let mut account = None;
@@ -41,20 +44,20 @@ pub(super) async fn prune(
             continue;
         }
         seen = version.seen;
-        if account.as_ref() != Some(&version.account) {
-            account = Some(version.account);
+        if account.as_ref() != Some(&version.key.account) {
+            account = Some(version.key.account.clone());
             kept.clear();
         }
-        kept.push_back(version.rows);
+        kept.push_back((version.key, version.rows));
         if kept.len() > keep {
             dropped.extend(kept.pop_front());
         }
         if dropped.len() == CHUNK {
-            count += remove(writer, seen, std::mem::take(&mut dropped)).await?;
+            count += remove(writer, seen, std::mem::take(&mut dropped), told.as_ref()).await?;
         }
     }
     if !dropped.is_empty() {
-        count += remove(writer, seen, dropped).await?;
+        count += remove(writer, seen, dropped, told.as_ref()).await?;
     }
     if count > 0 {
         let path = path.to_owned();
@@ -63,9 +66,32 @@ pub(super) async fn prune(
     Ok(count)
 }
 
-async fn remove(writer: &Writer, seen: i64, versions: Vec<Rows>) -> Result<u64, StoreError> {
-    let change = Change::Prune(Dropped { seen, versions });
-    writer.write_one(change).await
+async fn remove(
+    writer: &Writer,
+    seen: i64,
+    versions: Vec<(VersionKey, Rows)>,
+    told: Option<&mpsc::Sender<VersionKey>>,
+) -> Result<u64, StoreError> {
+    let (keys, changes): (Vec<_>, _) = versions
+        .into_iter()
+        .map(|(key, rows)| {
+            let versions = vec![rows];
+            (key, Change::Prune(Dropped { seen, versions }))
+        })
+        .unzip();
+    let answers = writer.count(changes).await;
+    let mut count = 0;
+    for (key, answer) in keys.into_iter().zip(answers) {
+        let removed = answer?;
+        count += removed;
+        if removed > 0
+            && let Some(told) = told
+        {
+            // Whoever listened may have heard enough.
+            told.send(key).await.ok();
+        }
+    }
+    Ok(count)
 }
 
 /// The versions that `select` names, account by account.
@@ -79,7 +105,7 @@ fn found(path: &Path, select: Select) -> impl Stream<Item = Result<Found, StoreE
         };
         last_seq = Some(seen);
         Ok(Found {
-            account: entry.item.key.account,
+            key: entry.item.key,
             state: entry.state,
             rows: Rows {
                 staged: entry.staged,

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rotation_core::{
-    AccountKey, Commit, Lease, Problem, RunId, StoreError, VersionKey, VersionState,
+    AccountKey, Commit, Committed, Lease, Problem, RunId, StoreError, VersionKey, VersionState,
 };
 use rusqlite::Transaction;
 
@@ -16,6 +16,12 @@ pub(super) enum Change {
     Commit(Commit),
     Discard(VersionKey),
     Lease(Lease, Duration),
+    /// Answers as `Commit` does, and makes no version current.
+    #[cfg(feature = "exec")]
+    MayCommit(VersionKey),
+    /// Answers as `Stage` does, and changes nothing.
+    #[cfg(feature = "exec")]
+    MayStage(NewRow),
     Prune(Dropped),
     Release(Lease),
     Stage(NewRow),
@@ -52,9 +58,13 @@ impl Step<'_> {
     /// The outer error undoes the whole transaction, the inner one is an answer.
     pub(super) fn make(&mut self, change: &Change) -> rusqlite::Result<Answer> {
         match change {
-            Change::Commit(commit) => self.commit(commit),
+            Change::Commit(commit) => self.commit(&commit.key, Some(&commit.committed)),
             Change::Discard(key) => self.discard(key),
             Change::Lease(lease, ttl) => self.lease(lease, *ttl),
+            #[cfg(feature = "exec")]
+            Change::MayCommit(key) => self.commit(key, None),
+            #[cfg(feature = "exec")]
+            Change::MayStage(row) => self.admit(row),
             Change::Prune(dropped) => self.prune(dropped),
             Change::Release(lease) => self.release(lease),
             Change::Stage(row) => self.stage(row),
@@ -76,6 +86,18 @@ impl Step<'_> {
     }
 
     fn stage(&mut self, row: &NewRow) -> rusqlite::Result<Answer> {
+        let admitted = self.admit(row)?;
+        if matches!(admitted, Ok(1)) {
+            let origin = self.origin(row)?;
+            let data_key = self.data_key()?;
+            let seq = log::append_staged(self.transaction, row, origin, data_key)?;
+            self.known.staged(&row.key, row.run, seq);
+        }
+        Ok(admitted)
+    }
+
+    /// Whether the row may be appended, and how many versions that would concern.
+    fn admit(&mut self, row: &NewRow) -> rusqlite::Result<Answer> {
         let lease = row.lease();
         if !matches!(self.leases.life(&lease)?, Life::Alive(_)) {
             self.known.rivals.forget(&lease);
@@ -107,10 +129,6 @@ impl Step<'_> {
         if let Some(run) = rival {
             return Ok(Err(StoreError::RotatedSince { account, run }));
         }
-        let origin = self.origin(row)?;
-        let data_key = self.data_key()?;
-        let seq = log::append_staged(self.transaction, row, origin, data_key)?;
-        self.known.staged(&row.key, row.run, seq);
         Ok(Ok(1))
     }
 
@@ -137,8 +155,12 @@ impl Step<'_> {
         })
     }
 
-    fn commit(&mut self, commit: &Commit) -> rusqlite::Result<Answer> {
-        let key = &commit.key;
+    /// Makes the version current, unless it is only asked whether it may be.
+    fn commit(
+        &mut self,
+        key: &VersionKey,
+        committed: Option<&Committed>,
+    ) -> rusqlite::Result<Answer> {
         let Some(Standing {
             staged,
             run,
@@ -150,17 +172,9 @@ impl Step<'_> {
         };
         match verdict {
             Verdict::Commit => {
-                let settlement = Settlement::Committed { staged };
-                let (account, committed) = (&key.account, &commit.committed);
-                let seq = log::append_settlement(
-                    self.transaction,
-                    account,
-                    run,
-                    settlement,
-                    Some(committed),
-                )?;
-                self.known
-                    .settled(account, seq, settlement, Some((run, committed.at)));
+                if let Some(committed) = committed {
+                    self.make_current(key, run, staged, committed)?;
+                }
                 Ok(Ok(1))
             }
             Verdict::Contest => {
@@ -171,6 +185,22 @@ impl Step<'_> {
             Verdict::Fenced => Ok(Err(StoreError::Fenced(key.clone()))),
             Verdict::NotPending => Ok(Err(StoreError::NotPending(key.clone()))),
         }
+    }
+
+    fn make_current(
+        &mut self,
+        key: &VersionKey,
+        run: RunId,
+        staged: i64,
+        committed: &Committed,
+    ) -> rusqlite::Result<()> {
+        let settlement = Settlement::Committed { staged };
+        let account = &key.account;
+        let seq =
+            log::append_settlement(self.transaction, account, run, settlement, Some(committed))?;
+        self.known
+            .settled(account, seq, settlement, Some((run, committed.at)));
+        Ok(())
     }
 
     fn contest(&mut self, key: &VersionKey, run: RunId, staged: i64) -> rusqlite::Result<()> {

@@ -64,7 +64,8 @@ impl Writer {
         self.count(vec![change]).await.into_iter().sum()
     }
 
-    async fn count(&self, changes: Vec<Change>) -> Answers {
+    /// Makes `changes` durable and says how many versions each concerned.
+    pub(super) async fn count(&self, changes: Vec<Change>) -> Answers {
         let count = changes.len();
         let (reply, answers) = oneshot::channel();
         let sent = self.jobs.send(Job { changes, reply }).await;
