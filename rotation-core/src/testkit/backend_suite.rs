@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
+use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use super::Violation;
 use crate::{
     Account, AccountId, AccountQuery, Forbidden, Generator, Outcome, Password, PasswordPolicy,
-    RotationBackend, SetPassword,
+    RotationBackend, SetPassword, SignIn,
 };
 
 /// What the suite needs to know of the directory behind a backend.
@@ -26,6 +27,18 @@ pub trait BackendHarness: Send + Sync {
 
     /// Whether `password` signs `account` in, asked of the directory itself rather than of the backend.
     async fn signs_in(&self, account: &AccountId, password: &str) -> bool;
+
+    /// Lets the answer to the next password that is set be lost, whether or not the directory applies it. `false` if
+    /// that cannot be arranged: then the case that needs it is left out.
+    async fn lose_answer(&self, applied: bool) -> bool {
+        let _ = applied;
+        false
+    }
+
+    /// Whatever the implementation prints, in which no password may occur: the backend's `Debug` output, logs.
+    async fn printed(&self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// The first broken promise, or what `found` is instead of what is expected.
@@ -35,6 +48,7 @@ type Verdict = Result<(), String>;
 pub async fn backend_suite(harness: &dyn BackendHarness) -> Vec<Violation> {
     let suite = Suite(harness);
     let cases = [
+        ("its name is a word", suite.name()),
         (
             "the caller is the same whenever it is asked",
             suite.caller().await,
@@ -60,6 +74,11 @@ pub async fn backend_suite(harness: &dyn BackendHarness) -> Vec<Violation> {
             "setting the same password again is harmless",
             suite.repeat().await,
         ),
+        ("what is refused was not applied", suite.refused().await),
+        (
+            "a lost answer is unknown, and the same password settles it",
+            suite.lost_answer().await,
+        ),
         (
             "a missing account is refused without its password being told",
             suite.missing().await,
@@ -71,6 +90,18 @@ pub async fn backend_suite(harness: &dyn BackendHarness) -> Vec<Violation> {
         (
             "the change time moves with a change",
             suite.change_time().await,
+        ),
+        (
+            "an answer is not older than the change it tells of",
+            suite.answer_time().await,
+        ),
+        (
+            "signing in tells the right password from a wrong one, or tells nothing",
+            suite.sign_in().await,
+        ),
+        (
+            "no password occurs in what is printed",
+            suite.silent().await,
         ),
         (
             "a dropped call does no harm to later ones",
@@ -86,6 +117,12 @@ pub async fn backend_suite(harness: &dyn BackendHarness) -> Vec<Violation> {
 struct Suite<'a>(&'a dyn BackendHarness);
 
 impl Suite<'_> {
+    fn name(&self) -> Verdict {
+        let name = self.0.backend().name();
+        let is_word = !name.is_empty() && !name.contains(char::is_whitespace);
+        expect(is_word, &format!("found {name:?}"))
+    }
+
     async fn caller(&self) -> Verdict {
         let first = self
             .0
@@ -201,6 +238,45 @@ impl Suite<'_> {
         )
     }
 
+    async fn refused(&self) -> Verdict {
+        let (account, before) = (self.any()?, fresh()?);
+        self.set(&account, &before).await?;
+        // Hardly any directory takes this one.
+        let short = "a";
+        let password = Arc::new(Password::new(Zeroizing::new(short.to_owned())));
+        let request = SetPassword::new(account.clone(), password);
+        let expected = match self.0.backend().set_password(&request).await {
+            Outcome::Applied { .. } => short,
+            Outcome::Refused(_) | Outcome::NotSent(_) => before.expose(),
+            Outcome::Throttled { .. } | Outcome::Unknown(_) => return Ok(()),
+        };
+        expect(
+            self.0.signs_in(&account, expected).await,
+            "the outcome of setting a short password is not what became of it",
+        )
+    }
+
+    async fn lost_answer(&self) -> Verdict {
+        for applied in [true, false] {
+            let (account, password) = (self.any()?, fresh()?);
+            if !self.0.lose_answer(applied).await {
+                return Ok(());
+            }
+            let request = SetPassword::new(account.clone(), Arc::clone(&password));
+            let outcome = self.0.backend().set_password(&request).await;
+            expect(
+                outcome.is_ambiguous(),
+                &format!("found {outcome:?}, expected unknown"),
+            )?;
+            self.set(&account, &password).await?;
+            expect(
+                self.0.signs_in(&account, password.expose()).await,
+                "the password set again does not sign in",
+            )?;
+        }
+        Ok(())
+    }
+
     async fn missing(&self) -> Verdict {
         let password = fresh()?;
         let request = SetPassword::new(AccountId::new(NOBODY), Arc::clone(&password));
@@ -247,14 +323,63 @@ impl Suite<'_> {
         let read = || self.0.backend().password_changed(&account);
         self.set(&account, &fresh()?).await?;
         let before = read().await.map_err(|error| error.to_string())?;
-        for _ in 0..CHANGE_TIME_LOOKS {
+        for _ in 0..LOOKS {
             self.set(&account, &fresh()?).await?;
             if before.is_none() || read().await.map_err(|error| error.to_string())? != before {
                 return Ok(());
             }
-            tokio::time::sleep(CHANGE_TIME_INTERVAL).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Err("it stands still".to_owned())
+    }
+
+    async fn answer_time(&self) -> Verdict {
+        let account = self.any()?;
+        let answered_at = self.set(&account, &fresh()?).await?;
+        let changed = self.0.backend().password_changed(&account).await;
+        let changed = changed.map_err(|error| error.to_string())?;
+        let (Some(answered_at), Some(changed)) = (answered_at, changed) else {
+            return Ok(());
+        };
+        // The servers of one directory agree on the time but for so much.
+        let in_time = changed.duration_since(answered_at) <= SignedDuration::from_mins(1);
+        let found = format!("answered at {answered_at}, changed at {changed}");
+        expect(in_time, &found)
+    }
+
+    async fn sign_in(&self) -> Verdict {
+        let (id, password) = (self.any()?, fresh()?);
+        self.set(&id, &password).await?;
+        let listed = self.list(AccountQuery::Named(vec![id.to_string()])).await?;
+        let account = listed.first().ok_or_else(|| format!("{id} is not found"))?;
+        let ask = |password: Arc<Password>| async move {
+            self.0.backend().signs_in(account, &password).await
+        };
+        let wrong = ask(fresh()?).await;
+        if matches!(wrong, SignIn::CannotTell(_)) {
+            let right = ask(password).await;
+            let agrees = matches!(right, SignIn::CannotTell(_));
+            return expect(agrees, &format!("found {right:?} once it could not tell"));
+        }
+        expect(wrong == SignIn::Wrong, "a wrong password is right")?;
+        for _ in 0..LOOKS {
+            if ask(Arc::clone(&password)).await == SignIn::Right {
+                return Ok(());
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Err("the right password is never right".to_owned())
+    }
+
+    async fn silent(&self) -> Verdict {
+        let (account, password) = (self.any()?, fresh()?);
+        self.set(&account, &password).await?;
+        let (printed, password) = (self.0.printed().await, password.expose().as_bytes());
+        let mut windows = printed.windows(password.len());
+        expect(
+            !windows.any(|window| window == password),
+            "the password that was set is printed",
+        )
     }
 
     async fn dropped(&self) -> Verdict {
@@ -288,14 +413,19 @@ impl Suite<'_> {
             .ok_or_else(|| "the harness names no account".to_owned())
     }
 
-    async fn set(&self, account: &AccountId, password: &Arc<Password>) -> Verdict {
+    /// Sets a password, which must succeed; when the server answered, if it says so.
+    async fn set(
+        &self,
+        account: &AccountId,
+        password: &Arc<Password>,
+    ) -> Result<Option<Timestamp>, String> {
         match self
             .0
             .backend()
             .set_password(&SetPassword::new(account.clone(), Arc::clone(password)))
             .await
         {
-            Outcome::Applied { .. } => Ok(()),
+            Outcome::Applied { answered_at, .. } => Ok(answered_at),
             other => Err(format!("found {other:?} for {account}, expected applied")),
         }
     }
@@ -304,9 +434,9 @@ impl Suite<'_> {
 /// An object id that no directory has.
 const NOBODY: &str = "00000000-0000-0000-0000-00000000dead";
 
-/// A directory's clock may count whole seconds.
-const CHANGE_TIME_LOOKS: usize = 20;
-const CHANGE_TIME_INTERVAL: std::time::Duration = std::time::Duration::from_millis(200);
+/// A directory's clock may count whole seconds, and its servers may not know of a change at once.
+const LOOKS: usize = 20;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(200);
 
 fn fresh() -> Result<Arc<Password>, String> {
     let generator =

@@ -7,7 +7,6 @@
 )]
 
 mod capability_matrix;
-mod conformance;
 mod engine;
 mod generator_distribution;
 mod generator_properties;
@@ -17,4 +16,5 @@ mod planner;
 mod promises;
 mod two_runs;
 mod world;
+mod zoo_backends;
 mod zoo_stores;
