@@ -43,7 +43,10 @@ impl Known {
                     }
                     settlement => {
                         let at = settled.committed.map(|committed| committed.at);
-                        self.settled(&account, row.seq, settlement, settled.run.zip(at));
+                        let commit = settled.run.zip(at);
+                        if !self.settled(&account, row.seq, settlement, commit) {
+                            return Err(log::untrue(row.seq));
+                        }
                     }
                 },
             }
@@ -61,18 +64,18 @@ impl Known {
         self.last_seq = seq;
     }
 
-    /// A version was committed, by that run at that time, or discarded.
+    /// A version was committed, by that run at that time, or discarded. Says whether it was pending.
     pub(super) fn settled(
         &mut self,
         account: &AccountKey,
         seq: i64,
         settlement: Settlement,
         commit: Option<(RunId, Timestamp)>,
-    ) {
-        self.pending.settle(account, seq, settlement);
+    ) -> bool {
         if let Some((run, at)) = commit {
             self.rivals.follow(account, run, at);
         }
         self.last_seq = seq;
+        self.pending.settle(account, seq, settlement)
     }
 }

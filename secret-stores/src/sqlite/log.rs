@@ -428,6 +428,17 @@ fn whole(row: &Row<'_>, account: &AccountKey) -> rusqlite::Result<StagedRow> {
     })
 }
 
+/// What is wrong with a row that settles what was not pending.
+pub(super) fn untrue(seq: i64) -> rusqlite::Error {
+    FromSqlError::other(Untrue { seq }).into()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("row {seq} of the log settles what was not pending")]
+struct Untrue {
+    seq: i64,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("an event that is neither staged nor committed nor contested nor discarded")]
 struct UnknownEvent;

@@ -205,3 +205,57 @@ async fn blocking<T: Send + 'static>(
         .await
         .unwrap_or_else(|error| Err(StoreError::unavailable("the store was interrupted", error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::TryStreamExt;
+    use jiff::Timestamp;
+    use rotation_core::{
+        AccountId, AccountKey, Password, RunId, SecretReader, TenantId, VersionState,
+    };
+
+    use super::*;
+    use crate::{Identities, keygen};
+
+    #[tokio::test]
+    async fn write_only_a_ledger_knows_every_state_and_no_password() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let store = SqliteStore::open_ledger(&path).await.unwrap();
+        let account = AccountKey {
+            tenant: TenantId::new("t"),
+            account: AccountId::new("a"),
+        };
+        let password = Arc::new(Password::new("hunter2-hunter2".to_owned().into()));
+        let at = Timestamp::UNIX_EPOCH;
+        let new = NewVersion::new(account, "a@t", RunId::new(), at, password);
+        let hour = Duration::from_secs(60 * 60);
+        store.lease(&new.lease(), hour).await.unwrap();
+        // Twice, as after a lost answer.
+        for _ in 0..2 {
+            store.stage(std::slice::from_ref(&new)).await[0]
+                .clone()
+                .unwrap();
+        }
+        store.commit(&[Commit::new(new.key.clone(), at)]).await[0]
+            .clone()
+            .unwrap();
+        store.close().await;
+
+        let identities = Identities::parse(secrecy::ExposeSecret::expose_secret(&keygen().private));
+        let reader = SqliteReader::open(&path, identities.unwrap())
+            .await
+            .unwrap();
+        let versions: Vec<_> = reader.versions(Select::All).try_collect().await.unwrap();
+        assert_eq!(versions[0].key, new.key);
+        assert_eq!(versions[0].state, VersionState::Current);
+        let revealed: Result<Vec<_>, _> = reader.reveal(Select::All).try_collect().await;
+        let error = revealed.unwrap_err();
+        assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+        assert!(error.to_string().contains("kept by the program"), "{error}");
+        let file = std::fs::read(&path).unwrap();
+        assert!(!file.windows(7).any(|window| window == b"hunter2"));
+    }
+}

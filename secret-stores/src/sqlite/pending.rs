@@ -28,15 +28,23 @@ impl Pending {
         history.settle(seq, Settlement::Contested { staged });
     }
 
-    /// Follows what became of a version of `account`.
-    pub(super) fn settle(&mut self, account: &AccountKey, seq: i64, settlement: Settlement) {
-        if let Some(history) = self.accounts.get_mut(account) {
-            history.settle(seq, settlement);
-            history.retain_pending();
-            if history.entries().is_empty() {
-                self.accounts.remove(account);
-            }
+    /// Follows what became of a version of `account`, and says whether it was pending; if not, the row that says so has
+    /// no place in a sound log.
+    pub(super) fn settle(
+        &mut self,
+        account: &AccountKey,
+        seq: i64,
+        settlement: Settlement,
+    ) -> bool {
+        let Some(history) = self.accounts.get_mut(account) else {
+            return false;
+        };
+        let was_pending = history.settle(seq, settlement);
+        history.retain_pending();
+        if history.entries().is_empty() {
+            self.accounts.remove(account);
         }
+        was_pending
     }
 
     /// `None` if the version is not pending.

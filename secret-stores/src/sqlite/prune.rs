@@ -86,9 +86,9 @@ async fn remove(
         count += removed;
         if removed > 0
             && let Some(told) = told
+            && told.send(key).await.is_err()
         {
-            // Whoever listened may have heard enough.
-            told.send(key).await.ok();
+            return Err(error::stopped("whoever is told what is pruned"));
         }
     }
     Ok(count)

@@ -96,9 +96,11 @@ pub(super) fn contents(path: &Path) -> Result<(), StoreError> {
 /// Refuses a file that is newer than us or has other tables than ours.
 pub(super) fn tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let sqlite = |error| error::sqlite(path, error);
-    let version = schema::version(connection).map_err(sqlite)?;
+    // Both of one moment: another process may be bringing the file to the latest version.
+    let snapshot = connection.unchecked_transaction().map_err(sqlite)?;
+    let version = schema::version(&snapshot).map_err(sqlite)?;
     known_version(path, version)?;
-    if schema::is_genuine(connection, version).map_err(sqlite)? {
+    if schema::is_genuine(&snapshot, version).map_err(sqlite)? {
         return Ok(());
     }
     Err(error::damaged(format!(

@@ -58,7 +58,7 @@ const CASES: &[Case] = &[
     (
         "a newer store",
         |shop| execute(shop, "PRAGMA user_version = 99"),
-        "version 99, and this program knows versions up to 1",
+        "version 99, and this program knows versions up to 2",
     ),
     (
         "a version that never was",

@@ -1,4 +1,4 @@
-//! A process that is killed while it stages: whatever it had an answer for is there.
+//! A process that is killed while it stages: whatever it had an answer for is there, and its lease outlives it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -6,10 +6,10 @@ use std::time::Duration;
 use std::{env, thread};
 
 use futures::stream::{self, StreamExt};
-use rotation_core::{SecretStore, VersionState};
+use rotation_core::{RunId, SecretStore, StoreError, VersionState};
 use secret_stores::{Recipients, SqliteStore};
 
-use crate::workshop::{Workshop, version};
+use crate::workshop::{HOUR, Workshop, account, commit, stage, stage_leased, version_by};
 
 /// Tells this test binary, started again, which file to write; and to whom to seal.
 const PATH: &str = "KILL_TEST_PATH";
@@ -26,6 +26,7 @@ async fn never_lost_whatever_was_answered_survives_a_kill() {
             &shop,
             Duration::from_millis(20 + 17 * kill),
         ));
+        the_lease_of_the_dead_holds_until_it_is_released(&shop).await;
     }
     assert!(answered.len() > 100, "only {} answers", answered.len());
 
@@ -48,6 +49,29 @@ async fn never_lost_whatever_was_answered_survives_a_kill() {
             other => panic!("{other}"),
         }
     }
+}
+
+/// Whatever the killed process left pending belongs to its run until its lease ends.
+async fn the_lease_of_the_dead_holds_until_it_is_released(shop: &Workshop) {
+    let leases = shop.reader().await.leases().await.unwrap();
+    let [(dead, _)] = leases.as_slice() else {
+        panic!("expected the lease of the killed run alone, found {leases:?}");
+    };
+    let revealed = shop.reveal().await.unwrap();
+    let (left, _) = revealed
+        .iter()
+        .find(|(version, _)| version.run == dead.run && version.state == VersionState::Pending)
+        .unwrap();
+    let account = &left.key.account;
+    let fresh = version_by(RunId::new(), account, account.account.as_str());
+    let store = shop.open().await;
+    let answer = stage(&store, &fresh).await;
+    let leased = matches!(&answer, Err(StoreError::Leased { run, .. }) if *run == dead.run);
+    assert!(leased, "{answer:?}");
+    store.release(dead).await.unwrap();
+    stage(&store, &fresh).await.unwrap();
+    store.release(&fresh.lease()).await.unwrap();
+    store.close().await;
 }
 
 fn answers_until_killed(shop: &Workshop, after: Duration) -> Vec<String> {
@@ -87,19 +111,22 @@ async fn the_process_that_is_killed() {
     };
     let recipients = Recipients::parse([recipient]).unwrap();
     let store = SqliteStore::open(path, &recipients).await.unwrap();
+    let (run, template) = (RunId::new(), account());
+    let lease = version_by(run, &template, "").lease();
+    store.lease(&lease, HOUR).await.unwrap();
     stream::iter(0..1_000_000)
         .for_each_concurrent(16, async |number| {
-            let mut version = version("to be replaced");
             // The account's id is its password, so that the parent can tell a wrong one.
-            let text = version.key.account.account.as_str().to_owned();
-            version.password = std::sync::Arc::new(rotation_core::Password::new(text.into()));
-            store.stage(std::slice::from_ref(&version)).await.unwrap();
+            let account = account();
+            let version = version_by(run, &account, account.account.as_str());
+            stage_leased(&store, &version).await.unwrap();
             answer("staged", &version.key.version.to_string());
             if number % 2 == 0 {
-                store.commit(std::slice::from_ref(&version.key)).await[0]
-                    .clone()
-                    .unwrap();
+                commit(&store, &version.key).await.unwrap();
                 answer("committed", &version.key.version.to_string());
+            } else {
+                // Renewed in the midst of it all.
+                store.lease(&lease, HOUR).await.unwrap();
             }
         })
         .await;

@@ -8,10 +8,15 @@
 )]
 
 mod conformance;
+mod differential;
+mod full_disk;
 mod hostile_file;
 mod kill;
+mod migration;
 mod place;
 mod processes;
 mod promises;
+mod pruning;
 mod tampering;
+mod two_handles;
 mod workshop;

@@ -4,10 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use rotation_core::{SecretStore, StoreError};
+use rotation_core::StoreError;
 use secret_stores::{Identities, SqliteReader, SqliteStore};
 
-use crate::workshop::{Workshop, contents, version};
+use crate::workshop::{Workshop, contents, stage, version};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -25,7 +25,7 @@ async fn refusal(shop: &Workshop, path: &Path) -> String {
 async fn every_file_of_a_store_belongs_to_its_owner_alone() {
     let shop = Workshop::new();
     let store = shop.open().await;
-    store.stage(&[version("hunter2-hunter2")]).await.unwrap();
+    stage(&store, &version("hunter2-hunter2")).await.unwrap();
     let files = contents(shop.directory.path());
     assert_eq!(files.len(), 3, "database, log and index of the log");
     for (path, _) in files {
@@ -55,9 +55,7 @@ async fn many_may_create_the_same_store_at_once() {
     let shop = Workshop::new();
     let stores = futures::future::join_all((0..8).map(|_| shop.try_open())).await;
     for store in stores {
-        store
-            .unwrap()
-            .stage(&[version("hunter2-hunter2")])
+        stage(&store.unwrap(), &version("hunter2-hunter2"))
             .await
             .unwrap();
     }
@@ -93,11 +91,10 @@ async fn a_link_to_a_store_is_the_store() {
     symlink(&shop.path, &link).unwrap();
     let through_link = SqliteStore::open(&link, &shop.recipients()).await.unwrap();
     let direct = shop.open().await;
-    through_link
-        .stage(&[version("one-password")])
+    stage(&through_link, &version("one-password"))
         .await
         .unwrap();
-    direct.stage(&[version("another-password")]).await.unwrap();
+    stage(&direct, &version("another-password")).await.unwrap();
     assert_eq!(shop.reveal().await.unwrap().len(), 3);
 }
 

@@ -2,17 +2,19 @@
 
 use futures::TryStreamExt;
 use futures::future::join_all;
-use rotation_core::{SecretStore, Select, StoreError, VersionState};
+use rotation_core::{RunId, Select, StoreError, VersionState};
 use secret_stores::{Identities, SqliteReader};
 
-use crate::workshop::{Workshop, account, contents, occurs, version, version_of};
+use crate::workshop::{
+    Workshop, account, commit, contents, occurs, stage, stage_all, version, version_by,
+};
 
 #[tokio::test]
 async fn write_only_a_run_keeps_no_key_that_opens_what_it_staged() {
     let shop = Workshop::new();
     let store = shop.open().await;
     let version = version("hunter2-hunter2");
-    store.stage(std::slice::from_ref(&version)).await.unwrap();
+    stage(&store, &version).await.unwrap();
     // With everything the run has, its file and its public key, it lists versions and reveals none.
     let reader = SqliteReader::open(&shop.path, Identities::none())
         .await
@@ -33,9 +35,10 @@ async fn silent_no_password_occurs_in_any_file_of_the_store() {
         .map(|n| format!("Secret-{n:04}-correct-horse"))
         .collect();
     let batch: Vec<_> = passwords.iter().map(|password| version(password)).collect();
-    store.stage(&batch).await.unwrap();
-    let keys: Vec<_> = batch.iter().map(|version| version.key.clone()).collect();
-    store.commit(&keys).await;
+    stage_all(&store, &batch).await;
+    for version in &batch {
+        commit(&store, &version.key).await.unwrap();
+    }
     // While the log is beside the database, and after it was folded in.
     for files in [contents(shop.directory.path()), {
         store.close().await;
@@ -70,7 +73,7 @@ async fn durable_before_applied_an_answer_means_another_reader_sees_it() {
     let store = shop.open().await;
     join_all((0..200).map(async |_| {
         let version = version("hunter2-hunter2");
-        store.stage(std::slice::from_ref(&version)).await.unwrap();
+        stage(&store, &version).await.unwrap();
         let select = Select::Account(version.key.account.clone());
         let seen: Vec<_> = shop
             .reader()
@@ -89,10 +92,10 @@ async fn never_lost_what_was_handed_over_is_written_after_the_store_is_dropped()
     let shop = Workshop::new();
     let store = shop.open().await;
     let batch: Vec<_> = (0..100).map(|_| version("hunter2-hunter2")).collect();
-    store.stage(&batch).await.unwrap();
+    stage_all(&store, &batch).await;
     let commits = batch
         .iter()
-        .map(|version| store.commit(std::slice::from_ref(&version.key)));
+        .map(|version| Box::pin(commit(&store, &version.key)));
     // Polled once, so that each is handed over, and dropped before the answer.
     let mut commits: Vec<_> = commits.collect();
     for commit in &mut commits {
@@ -120,8 +123,9 @@ async fn never_lost_a_failed_write_leaves_what_was_there_and_the_store_goes_on()
     let shop = Workshop::new();
     let store = shop.open().await;
     let account = account();
-    let first = version_of(&account, "first-password");
-    store.stage(std::slice::from_ref(&first)).await.unwrap();
+    let run = RunId::new();
+    let first = version_by(run, &account, "first-password");
+    stage(&store, &first).await.unwrap();
 
     // Another process changes the file so that no row can be appended, as a full disk would.
     let other = shop.sqlite();
@@ -130,20 +134,15 @@ async fn never_lost_a_failed_write_leaves_what_was_there_and_the_store_goes_on()
             "CREATE TRIGGER full BEFORE INSERT ON log BEGIN SELECT raise(ABORT, 'full'); END",
         )
         .unwrap();
-    let second = version_of(&account, "second-password");
-    let error = store
-        .stage(std::slice::from_ref(&second))
-        .await
-        .unwrap_err();
+    let second = version_by(run, &account, "second-password");
+    let error = stage(&store, &second).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    let answers = store.commit(std::slice::from_ref(&first.key)).await;
-    assert!(matches!(answers[0], Err(StoreError::Unavailable { .. })));
+    let answer = commit(&store, &first.key).await;
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })));
 
     other.execute_batch("DROP TRIGGER full").unwrap();
-    store.stage(std::slice::from_ref(&second)).await.unwrap();
-    store.commit(std::slice::from_ref(&first.key)).await[0]
-        .clone()
-        .unwrap();
+    stage(&store, &second).await.unwrap();
+    commit(&store, &first.key).await.unwrap();
     let states: Vec<_> = shop.reveal().await.unwrap();
     let states: Vec<_> = states
         .iter()

@@ -1,12 +1,12 @@
 //! Sealed values that were altered or moved: an error, never a wrong password.
 
 use futures::{StreamExt, TryStreamExt};
-use rotation_core::{Password, SecretReader, SecretStore, Select, StoreError, Version};
+use rotation_core::{Password, SecretReader, Select, StoreError, Version};
 use rusqlite::params;
 use secrecy::ExposeSecret;
 use secret_stores::{Identities, Recipients, SqliteReader, SqliteStore, keygen};
 
-use crate::workshop::{Workshop, version};
+use crate::workshop::{Workshop, commit, stage, stage_all, version};
 
 #[tokio::test]
 async fn a_sealed_value_with_any_byte_altered_is_an_error() {
@@ -54,10 +54,11 @@ async fn what_a_value_is_sealed_for_cannot_be_changed() {
     ] {
         let shop = Workshop::new();
         let store = shop.open().await;
-        store
-            .stage(&[version("first-password"), version("second-password")])
-            .await
-            .unwrap();
+        stage_all(
+            &store,
+            &[version("first-password"), version("second-password")],
+        )
+        .await;
         store.close().await;
         shop.sqlite().execute_batch(change).unwrap();
         let revealed: Vec<Result<(Version, Password), _>> =
@@ -101,8 +102,8 @@ async fn a_row_of_a_kind_that_is_none_of_ours_is_an_error() {
         assert!(error.contains("row 2 of"), "{change}: {error}");
         // What settles a version looks at the rows since it was staged, and answers no better than they are.
         let store = shop.open().await;
-        let answers = store.commit(std::slice::from_ref(&version.key)).await;
-        assert!(answers[0].is_err(), "{change}");
+        let answer = commit(&store, &version.key).await;
+        assert!(answer.is_err(), "{change}");
         store.close().await;
     }
 }
@@ -128,15 +129,13 @@ async fn a_private_key_that_does_not_fit_is_told_so() {
 #[tokio::test]
 async fn each_handle_seals_to_its_own_recipients() {
     let shop = Workshop::new();
-    shop.open()
-        .await
-        .stage(&[version("for-the-first")])
+    stage(&shop.open().await, &version("for-the-first"))
         .await
         .unwrap();
     let second = keygen();
     let both = Recipients::parse([&shop.keys.public, &second.public]).unwrap();
     let store = SqliteStore::open(&shop.path, &both).await.unwrap();
-    store.stage(&[version("for-both")]).await.unwrap();
+    stage(&store, &version("for-both")).await.unwrap();
 
     assert_eq!(shop.reveal().await.unwrap().len(), 2);
     let only_second = Identities::parse(second.private.expose_secret()).unwrap();

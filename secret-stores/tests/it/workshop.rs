@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use rotation_core::{
-    AccountId, AccountKey, NewVersion, Password, RunId, SecretReader, SecretStore, Select,
-    StoreError, TenantId, Version,
+    AccountId, AccountKey, Commit, NewVersion, Password, RunId, SecretReader, SecretStore, Select,
+    StoreError, TenantId, Version, VersionId, VersionKey, VersionState,
 };
 use secrecy::ExposeSecret;
 use secret_stores::{Identities, KeyPair, Recipients, SqliteReader, SqliteStore, keygen};
@@ -56,10 +57,8 @@ impl Workshop {
     pub(crate) async fn with_one_version(self) -> (Self, NewVersion) {
         let store = self.open().await;
         let version = version("hunter2-hunter2");
-        store.stage(std::slice::from_ref(&version)).await.unwrap();
-        store.commit(std::slice::from_ref(&version.key)).await[0]
-            .clone()
-            .unwrap();
+        stage(&store, &version).await.unwrap();
+        commit(&store, &version.key).await.unwrap();
         store.close().await;
         (self, version)
     }
@@ -74,6 +73,56 @@ impl Workshop {
     }
 }
 
+/// Longer than any test takes.
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// A time after every version of these tests was staged.
+pub(crate) const LATER: Timestamp = Timestamp::constant(1_700_000_001, 0);
+
+/// Stages versions under a lease each, all of which must go well.
+pub(crate) async fn stage_all(store: &SqliteStore, versions: &[NewVersion]) {
+    for version in versions {
+        store.lease(&version.lease(), HOUR).await.unwrap();
+    }
+    for answer in store.stage(versions).await {
+        answer.unwrap();
+    }
+}
+
+/// Stages a version under a lease that its run holds from then on.
+pub(crate) async fn stage(store: &SqliteStore, version: &NewVersion) -> Result<(), StoreError> {
+    store.lease(&version.lease(), HOUR).await?;
+    stage_leased(store, version).await
+}
+
+/// Stages a version under whatever lease its run holds.
+pub(crate) async fn stage_leased(
+    store: &SqliteStore,
+    version: &NewVersion,
+) -> Result<(), StoreError> {
+    store.stage(std::slice::from_ref(version)).await.remove(0)
+}
+
+pub(crate) async fn commit(store: &SqliteStore, key: &VersionKey) -> Result<(), StoreError> {
+    store
+        .commit(&[Commit::new(key.clone(), LATER)])
+        .await
+        .remove(0)
+}
+
+/// The states of an account's versions, in their order.
+pub(crate) async fn states(
+    store: &SqliteStore,
+    account: &AccountKey,
+) -> Vec<(VersionId, VersionState)> {
+    store
+        .versions(Select::Account(account.clone()))
+        .map_ok(|version| (version.key.version, version.state))
+        .try_collect()
+        .await
+        .unwrap()
+}
+
 /// A version of a fresh account.
 pub(crate) fn version(password: &str) -> NewVersion {
     version_of(&account(), password)
@@ -86,11 +135,16 @@ pub(crate) fn account() -> AccountKey {
     }
 }
 
+/// A version of a run of its own.
 pub(crate) fn version_of(account: &AccountKey, password: &str) -> NewVersion {
+    version_by(RunId::new(), account, password)
+}
+
+pub(crate) fn version_by(run: RunId, account: &AccountKey, password: &str) -> NewVersion {
     NewVersion::new(
         account.clone(),
         "adele@contoso.com",
-        RunId::new(),
+        run,
         Timestamp::constant(1_700_000_000, 123_456_789),
         Arc::new(Password::new(password.to_owned().into())),
     )
