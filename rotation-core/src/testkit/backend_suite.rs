@@ -74,7 +74,10 @@ pub async fn backend_suite(harness: &dyn BackendHarness) -> Vec<Violation> {
             "setting the same password again is harmless",
             suite.repeat().await,
         ),
-        ("what is refused was not applied", suite.refused().await),
+        (
+            "applied means applied, and refused means not applied",
+            suite.refused().await,
+        ),
         (
             "a lost answer is unknown, and the same password settles it",
             suite.lost_answer().await,

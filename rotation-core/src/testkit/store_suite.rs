@@ -99,6 +99,7 @@ const CASES: &[Case] = cases![
     // Fences.
     "a commit does not pass a pending version of another run, and both stay pending" => fencing::pending,
     "a commit does not pass the current version of another run, and its own is pending beside it" => fencing::current,
+    "any later version of another run is a fence, with own ones before and after it" => fencing::anywhere,
     "a discarded version is no fence" => fencing::discarded,
     "a version that met a fence never becomes current" => fencing::again,
     "a version that met a fence is one for the other run" => fencing::both,

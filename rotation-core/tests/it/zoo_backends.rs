@@ -58,9 +58,12 @@ const ZOO: &[(Fault, &str)] = &[
     // Outcomes.
     (
         Fault::RefusesAfterApplying,
-        "what is refused was not applied",
+        "applied means applied, and refused means not applied",
     ),
-    (Fault::AppliedWhenRefused, "what is refused was not applied"),
+    (
+        Fault::AppliedWhenRefused,
+        "applied means applied, and refused means not applied",
+    ),
     (
         Fault::AppliedWhenUnknown,
         "a lost answer is unknown, and the same password settles it",

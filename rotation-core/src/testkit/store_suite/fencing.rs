@@ -102,6 +102,33 @@ pub(super) async fn both(trial: Trial<'_>) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn anywhere(trial: Trial<'_>) -> Verdict {
+    let (account, store) = (trial.account(1), trial.open().await);
+    let first = trial.staged(&*store, &account).await?;
+    let second = trial.staged(&*store, &account).await?;
+    trial.release(&*store, trial.one).await?;
+    trial.lease(&*store, trial.two).await?;
+    let theirs = trial.staged_by(trial.two, &*store, &account).await?;
+    trial.release(&*store, trial.two).await?;
+    trial.lease(&*store, trial.one).await?;
+    let third = trial.staged(&*store, &account).await?;
+    fenced(&first, &commit(&*store, &first).await?)?;
+    let expected = [&second, &theirs, &third, &first].map(|version| (version, Pending));
+    trial.expect_account(&*store, &account, &expected).await?;
+    fenced(&second, &commit(&*store, &second).await?)?;
+    let expected = [&theirs, &third, &first, &second].map(|version| (version, Pending));
+    trial.expect_account(&*store, &account, &expected).await?;
+    // None of another run comes after this one.
+    committed(&*store, &third).await?;
+    let expected = [
+        (&theirs, Overtaken),
+        (&third, Current),
+        (&first, Pending),
+        (&second, Pending),
+    ];
+    trial.expect_account(&*store, &account, &expected).await
+}
+
 pub(super) async fn settled(trial: Trial<'_>) -> Verdict {
     let met = Meeting::of(&trial).await?;
     met.meet().await?;

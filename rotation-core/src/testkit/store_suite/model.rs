@@ -56,19 +56,19 @@ async fn call(
         trial.two
     };
     let known = model.pick(random);
-    let what = match (random.below(12), known) {
-        (0, _) => {
+    let what = match (random.below(14), known) {
+        (0 | 1, _) => {
             live.retain(|other| *other != run);
             trial.release(store, run).await?;
             "a release"
         }
-        (1 | 2, _) => {
+        (2 | 3, _) => {
             live.retain(|other| *other != run);
             live.push(run);
             trial.lease(store, run).await?;
             "a lease"
         }
-        (3, _) => {
+        (4, _) => {
             let keep = random.below(3);
             let select = Select::Account(model.account.clone());
             let pruned = store
@@ -81,17 +81,17 @@ async fn call(
             }
             "a prune"
         }
-        (4..=6, Some(version)) => {
+        (5..=7, Some(version)) => {
             let answer = model.commit(&version);
             answer.agree(&version, &commit(store, &version).await?)?;
             "a commit"
         }
-        (7, Some(version)) => {
+        (8, Some(version)) => {
             let answer = model.discard(&version);
             answer.agree(&version, &store.discard(&version.key).await)?;
             "a discard"
         }
-        (8, Some(version)) => {
+        (9, Some(version)) => {
             let answer = model.stage(&version, live);
             answer.agree(&version, &try_stage(store, &version).await?)?;
             "staging again"
