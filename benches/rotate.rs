@@ -14,8 +14,8 @@ use entra_sim::{Config, Server, Tenant};
 use futures::{StreamExt, TryStreamExt, stream};
 use rotation_core::testkit::MemoryStore;
 use rotation_core::{
-    AccountQuery, Age, Decision, Engine, EngineOptions, Generator, PasswordPolicy, Plan, Planned,
-    Policy, RotationBackend, SecretStore, TenantId, forbidden_parts,
+    AccountQuery, Age, Clock, Decision, Engine, EngineOptions, Generator, PasswordPolicy, Plan,
+    PlanTenant, Planned, Policy, RotationBackend, SecretStore, SystemClock, forbidden_parts,
 };
 use secret_stores::{Recipients, SqliteStore, keygen};
 
@@ -79,7 +79,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 struct Bench {
     server: Server,
     backend: GraphBackend,
-    tenant: TenantId,
+    tenant: PlanTenant,
     plan: Vec<Planned>,
     policy: Policy,
 }
@@ -105,7 +105,11 @@ impl Bench {
             Arc::new(MemoryStore::new()),
             policy.clone(),
         )?;
-        let tenant = backend.caller().await?.tenant;
+        let caller = backend.caller().await?;
+        let tenant = PlanTenant {
+            tenant: caller.tenant,
+            caller: caller.id,
+        };
         let rotate = |planned: &Planned| matches!(planned.decision, Decision::Rotate { .. });
         let all: Vec<Planned> = engine.plan(AccountQuery::All).await?.try_collect().await?;
         let plan = all.into_iter().filter(rotate).collect();
@@ -126,7 +130,8 @@ impl Bench {
         };
         let backend = Arc::new(self.backend.clone());
         let engine = Engine::new(backend, store, self.policy.clone())?.with_options(options);
-        let plan = Plan::new(self.tenant.clone(), stream::iter(self.plan.clone()).map(Ok));
+        let decisions = stream::iter(self.plan.clone()).map(Ok);
+        let plan = Plan::new(self.tenant.clone(), SystemClock.now(), decisions);
         let began = Instant::now();
         let report = engine.run(plan).finish().await;
         let seconds = began.elapsed().as_secs_f64();

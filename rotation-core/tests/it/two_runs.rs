@@ -10,18 +10,30 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rotation_core::testkit::{SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    AccountQuery, Engine, Event, Policy, RefusalReason, Report, Verify, VersionState,
+    AccountQuery, Engine, Event, Lease, Policy, RefusalReason, Report, SecretStore, Verify,
+    VersionState,
 };
 
 use crate::world::{World, account, report_of};
 
 /// Two runs with planned work, each driven as far as the test says.
-struct Driven<'a>(Pin<Box<dyn Future<Output = Vec<Event>> + 'a>>);
+struct Driven<'a> {
+    lease: Lease,
+    events: Pin<Box<dyn Future<Output = Vec<Event>> + 'a>>,
+}
 
 impl<'a> Driven<'a> {
     async fn start(engine: &'a Engine) -> Self {
         let plan = engine.plan(AccountQuery::All).await.unwrap();
-        Self(Box::pin(engine.run(plan).collect()))
+        let tenant = plan.tenant().clone();
+        let run = engine.run(plan);
+        Self {
+            lease: Lease {
+                tenant,
+                run: run.id(),
+            },
+            events: Box::pin(run.collect()),
+        }
     }
 
     /// Polls it `polls` times; what it said if that was its end.
@@ -32,13 +44,13 @@ impl<'a> Driven<'a> {
                 return Poll::Ready(None);
             }
             left -= 1;
-            self.0.as_mut().poll(context).map(Some)
+            self.events.as_mut().poll(context).map(Some)
         })
         .await
     }
 
     async fn finish(&mut self) -> Report {
-        report_of(&self.0.as_mut().await)
+        report_of(&self.events.as_mut().await)
     }
 }
 
@@ -168,6 +180,43 @@ async fn one_writer_however_two_runs_take_turns() {
         }
     }
     println!("{points} interleavings of two runs");
+}
+
+/// A machine that sleeps notices nothing of the time that passes for the store. What saves the password then is the fence.
+#[tokio::test(start_paused = true)]
+async fn one_writer_even_if_a_machine_sleeps_through_its_lease() {
+    let mut points = 0;
+    let mut fenced = 0;
+    for (trouble, prepare) in TROUBLE {
+        if trouble.contains("lost") || trouble.contains("hangs") {
+            // then not even the sleeper knows that its password may be live: only drift tells
+            continue;
+        }
+        for stall in 0.. {
+            let mut world = world(1);
+            let (one, two) = (world.engine(), world.engine());
+            let mut first = Driven::start(&one).await;
+            let mut second = Driven::start(&two).await;
+            prepare(&world);
+            let context = format!("{trouble}, the first run sleeps after {stall} polls");
+            let ended = first.advance(stall).await;
+            world.store.release(&first.lease).await.unwrap();
+            second.finish().await;
+            let asleep = ended.is_none();
+            if asleep {
+                let report = first.finish().await;
+                fenced += report.unsettled;
+            }
+            world.assert_nothing_lost(1, &context);
+            settles(&mut world, 1, &context).await;
+            points += 1;
+            if !asleep {
+                break;
+            }
+        }
+    }
+    println!("{points} points at which a machine sleeps, {fenced} of them fenced");
+    assert!(fenced > 0);
 }
 
 #[tokio::test(start_paused = true)]
