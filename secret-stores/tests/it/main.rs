@@ -9,7 +9,7 @@
 
 mod conformance;
 mod differential;
-mod full_disk;
+mod disk;
 mod hostile_file;
 mod kill;
 mod migration;

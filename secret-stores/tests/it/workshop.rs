@@ -23,7 +23,12 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::in_directory(&std::env::temp_dir())
+    }
+
+    /// In a directory within this one: for a process that makes a store where another one wants it.
+    pub(crate) fn in_directory(parent: &Path) -> Self {
+        let directory = tempfile::tempdir_in(parent).unwrap();
         Self {
             path: directory.path().join("rotation.db"),
             directory,
