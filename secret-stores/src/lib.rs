@@ -27,14 +27,26 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "exec")]
+mod exec;
 #[cfg(feature = "seal")]
 mod keys;
+#[cfg(feature = "openbao")]
+mod openbao;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "seal")]
 mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "exec")]
+pub use exec::{ExecConfig, ExecReader, ExecStore};
 #[cfg(feature = "seal")]
 pub use keys::{Identities, KeyError, KeyPair, Recipients, keygen};
+#[cfg(feature = "openbao")]
+pub use openbao::{JwtSource, OpenBaoAuth, OpenBaoConfig, OpenBaoReader, OpenBaoStore};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresReader, PostgresStore, PostgresTls};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteReader, SqliteStore};

@@ -1,0 +1,6 @@
+-- The next accounts, among those selected, that have more than $4 previous versions.
+SELECT version.account FROM version JOIN account ON account.id = version.account
+WHERE version.account > $3 AND state = 'previous'
+    AND ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR object_id = $2)
+GROUP BY version.account HAVING count(*) > $4
+ORDER BY version.account LIMIT 1000
