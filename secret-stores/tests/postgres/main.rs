@@ -1,0 +1,12 @@
+//! The promises of the Postgres store, tested against a real server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that fails says where, and one that is skipped says so"
+)]
+
+mod cluster;
+mod conformance;
+mod workshop;
