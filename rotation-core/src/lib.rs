@@ -58,7 +58,10 @@ mod store;
 pub mod testkit;
 
 pub use account::{Account, AccountKind, Holdings};
-pub use audit::{AuditError, AuditLog};
+pub use audit::{
+    AuditBreak, AuditError, AuditFile, AuditFilter, AuditLog, AuditReader, AuditRecord,
+    AuditSummary,
+};
 pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
 pub use capability::{Capability, Denial, RuleSet, capability};

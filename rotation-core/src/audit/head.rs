@@ -1,0 +1,106 @@
+//! Which record is the last: kept beside the file, so that a cut at its end shows.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::AuditError;
+use super::record;
+use crate::Problem;
+
+/// A record's place in the chain and in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    /// Its number, from 1; 0 before the first.
+    pub(super) seq: u64,
+    /// Its hash.
+    pub(super) hash: String,
+    /// At which byte its line begins.
+    pub(super) start: u64,
+    /// At which byte the next one does.
+    pub(super) end: u64,
+}
+
+impl Head {
+    /// Before the first record.
+    pub(super) fn none() -> Self {
+        Self {
+            seq: 0,
+            hash: "0".repeat(record::HASH_LENGTH),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The record of `length` bytes that follows after `gap` bytes.
+    pub(super) fn next(&self, hash: String, gap: u64, length: u64) -> Self {
+        let start = self.end + gap;
+        Self {
+            seq: self.seq + 1,
+            hash,
+            start,
+            end: start + length,
+        }
+    }
+
+    /// What stands beside the record at `path`; `None` if nothing does.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, AuditError> {
+        let path = path.with_added_extension("head");
+        // ours has some 120 bytes
+        let mut text = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(1024).read_to_end(&mut text));
+        match read {
+            Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+                let problem = Problem::new(format!(
+                    "{}: found something else than the head of an audit record ({error})",
+                    path.display()
+                ));
+                AuditError::Unusable(problem.with_fix(
+                    "restore it from a copy, or verify the record against a head kept elsewhere, then delete this file",
+                ))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(AuditError::io("read", &path, error)),
+        }
+    }
+
+    /// Puts it beside the record at `path`, whole or not at all. Whoever calls this holds the file's lock.
+    pub(super) fn write(&self, path: &Path) -> Result<(), AuditError> {
+        let (new, path) = (
+            path.with_added_extension("head.new"),
+            path.with_added_extension("head"),
+        );
+        let write = || {
+            let mut file =
+                private(File::options().write(true).create(true).truncate(true)).open(&new)?;
+            serde_json::to_writer(&file, self)?;
+            file.write_all(b"\n")?;
+            file.sync_data()?;
+            // Not waiting for the directory: after a crash the older head is as good, only further behind.
+            fs::rename(&new, &path)
+        };
+        write().map_err(|error| AuditError::io("write", &path, error))
+    }
+
+    /// Whether the record is at its place in `file`, and unchanged.
+    pub(super) fn stands_in(&self, mut file: &File) -> io::Result<bool> {
+        if self.seq == 0 {
+            return Ok(*self == Self::none());
+        }
+        let mut line = Vec::new();
+        file.seek(SeekFrom::Start(self.start))?;
+        let length = self.end.saturating_sub(self.start).min(record::LONGEST);
+        file.take(length).read_to_end(&mut line)?;
+        Ok(line.len() as u64 == length && record::is_sealed(&line, self.seq, &self.hash))
+    }
+}
+
+/// Makes what `options` may create readable for its owner only.
+pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
