@@ -1,6 +1,7 @@
 //! Doubles that fail when told to, and conformance suites for implementations of the traits.
 
 mod backend_suite;
+mod memory_audit;
 mod memory_backend;
 mod memory_store;
 mod set_fault;
@@ -10,6 +11,7 @@ mod store_suite;
 mod violation;
 
 pub use backend_suite::{BackendHarness, backend_suite};
+pub use memory_audit::MemoryAudit;
 pub use memory_backend::MemoryBackend;
 pub use memory_store::{MemoryStore, StoreCall};
 pub use set_fault::SetFault;
