@@ -6,6 +6,7 @@
     reason = "a test that fails says where"
 )]
 
+mod audit;
 mod capability_matrix;
 mod engine;
 mod generator_distribution;
