@@ -363,8 +363,9 @@ async fn serve_audit(
                 Some(audit) => audit.append(&batch).await,
                 None => Ok(()),
             };
-            let recorded = recorded.map_err(|error| {
-                Problem::new(format!("the audit record cannot be written: {error}"))
+            let recorded = recorded.map_err(|error| Problem {
+                message: format!("the audit record cannot be written: {error}"),
+                ..error.problem()
             });
             if let Err(problem) = &recorded {
                 unrecorded.tell(problem.clone());

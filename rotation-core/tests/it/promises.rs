@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
-use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
+use rotation_core::testkit::{
+    MemoryAudit, MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp,
+};
 use rotation_core::{
     Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, EventKind, Outcome,
     Problem, RefusalReason, RotationBackend, SetPassword, StopReason, SystemClock, TenantId,
@@ -235,10 +237,24 @@ async fn after_any_crash_the_next_run_settles_the_account() {
     }
 }
 
-/// Asks the store, at the moment a password arrives, whether it has it.
+/// Asks the store, at the moment a password arrives, whether it has it, and the audit record whether it says so.
 struct Witness {
     inner: MemoryBackend,
     store: MemoryStore,
+    audit: MemoryAudit,
+}
+
+/// The accounts whose version was recorded as staged, but for those whose rotation is over.
+fn staged(audit: &MemoryAudit) -> Vec<AccountId> {
+    let mut staged = Vec::new();
+    for event in audit.events() {
+        match event.kind {
+            EventKind::Staged { account, .. } => staged.push(account),
+            EventKind::Finished { account, .. } => staged.retain(|other| *other != account),
+            _ => {}
+        }
+    }
+    staged
 }
 
 #[async_trait]
@@ -268,6 +284,10 @@ impl RotationBackend for Witness {
             Some(VersionState::Pending),
             "a password reached the directory before the store"
         );
+        assert!(
+            staged(&self.audit).contains(&request.account),
+            "a password reached the directory before the audit record"
+        );
         self.inner.set_password(request).await
     }
 
@@ -284,17 +304,65 @@ async fn durable_before_applied() {
     for sequence in sequences(2) {
         for (_, store_fault) in store_faults() {
             let (world, _) = struck(&sequence, store_fault).await;
+            let audit = MemoryAudit::new();
             let witness = Witness {
                 inner: world.backend.clone(),
                 store: world.store.clone(),
+                audit: audit.clone(),
             };
-            let engine = world.engine_through(Arc::new(witness));
+            let engine = world
+                .engine_through(Arc::new(witness))
+                .with_audit(Arc::new(audit));
             engine
                 .run(engine.plan(AccountQuery::All).await.unwrap())
                 .finish()
                 .await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_record_before_the_next_step_whenever_the_record_fails() {
+    let mut cells = 0;
+    for sequence in sequences(1) {
+        for calls in 0.. {
+            let (world, names) = struck(&sequence, None).await;
+            let audit = MemoryAudit::new();
+            audit.fail_after(calls);
+            let before = world.backend.attempts().len();
+            let engine = world.engine().with_audit(Arc::new(audit.clone()));
+            let plan = engine.plan(AccountQuery::All).await.unwrap();
+            let events: Vec<_> = engine.run(plan).collect().await;
+            let report = crate::world::report_of(&events);
+            let context = format!("[{names}], the record fails after {calls} calls: {report:?}");
+            world.assert_nothing_lost(1, &context);
+            let failed = audit.calls() > calls;
+            let unrecorded = matches!(report.stopped, Some(StopReason::Unrecorded { .. }));
+            assert_eq!(failed, unrecorded, "{context}");
+            let sent = world.backend.attempts().len() > before;
+            let told = audit
+                .events()
+                .iter()
+                .any(|event| matches!(event.kind, EventKind::Staged { .. }));
+            assert!(told || !sent, "sent without being on record: {context}");
+            // what was applied is committed, although the record failed meanwhile
+            let live = world
+                .backend
+                .live_password(&crate::world::account(1))
+                .unwrap();
+            let state = world.store.state_of_password(&world.key(1), &live);
+            if report.rotated == 1 {
+                assert_eq!(state, Some(VersionState::Current), "{context}");
+            }
+            cells += 1;
+            if !failed {
+                let finished = audit.events();
+                assert_eq!(finished.len(), events.len(), "{context}");
+                break;
+            }
+        }
+    }
+    println!("{cells} points at which the audit record fails");
 }
 
 #[tokio::test(start_paused = true)]
