@@ -85,9 +85,9 @@ const OAUTH: &[(&str, &str, &str)] = &[
 /// sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct ErrorBody {
+pub(crate) struct ErrorBody {
     error: String,
-    error_codes: Vec<u32>,
+    pub(crate) error_codes: Vec<u32>,
     trace_id: Option<Uuid>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
             ..
         } => {
             let body = serde_json::from_slice(response.body()).unwrap_or_default();
-            refused(place, u16::from(*status), &body)
+            refused(place, u16::from(*status), &body, None)
         }
         ErrorKind::Connection | ErrorKind::Io => TokenError {
             problem: Problem::new(format!(
@@ -111,16 +111,27 @@ pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
             transient: true,
         },
         _ => TokenError {
-            problem: Problem::new(format!(
-                "{place} failed: the authority's answer is not what a token endpoint says"
-            ))
-            .with_fix("check `cloud`, and whether a proxy answers in its place"),
+            problem: nonsense(place),
             transient: false,
         },
     }
 }
 
-fn refused(place: &str, status: u16, body: &ErrorBody) -> TokenError {
+/// Somebody else answered while `place`.
+pub(crate) fn nonsense(place: &str) -> Problem {
+    let message =
+        format!("{place} failed: the authority's answer is not what a token endpoint says");
+    Problem::new(message).with_fix("check `cloud`, and whether a proxy answers in its place")
+}
+
+/// An error of the token endpoint met while `place`. `known` is what its codes mean there, and the fix; without, the
+/// table of this file says.
+pub(crate) fn refused(
+    place: &str,
+    status: u16,
+    body: &ErrorBody,
+    known: Option<(&'static str, &'static str)>,
+) -> TokenError {
     let row = ROWS
         .iter()
         .find(|row| row.codes.iter().any(|code| body.error_codes.contains(code)))
@@ -130,7 +141,7 @@ fn refused(place: &str, status: u16, body: &ErrorBody) -> TokenError {
         .find(|(error, ..)| *error == body.error)
         .map(|(_, means, fix)| (*means, *fix));
     let busy = (status == 429 || status >= 500).then_some(("the authority is busy", WAIT));
-    let (means, fix) = row.or(oauth).or(busy).unwrap_or((
+    let (means, fix) = known.or(row).or(oauth).or(busy).unwrap_or((
         "the authority refused",
         "look the code up at https://login.microsoftonline.com/error",
     ));
@@ -174,7 +185,7 @@ mod tests {
         for row in ROWS {
             for &code in row.codes {
                 assert!(seen.insert(code), "{code} stands in two rows");
-                let error = refused("signing in", 401, &body("invalid_client", code));
+                let error = refused("signing in", 401, &body("invalid_client", code), None);
                 let message = error.problem.message;
                 assert!(message.contains(row.means), "{code}: {message}");
                 assert!(message.contains(&format!("AADSTS{code}")), "{message}");
@@ -186,7 +197,7 @@ mod tests {
     #[test]
     fn an_unknown_code_is_explained_by_its_oauth_error() {
         for (oauth, means, fix) in OAUTH {
-            let error = refused("signing in", 400, &body(oauth, 424_242));
+            let error = refused("signing in", 400, &body(oauth, 424_242), None);
             assert!(error.problem.message.contains(means), "{oauth}");
             assert_eq!(error.problem.fix.as_deref(), Some(*fix), "{oauth}");
         }
@@ -203,7 +214,7 @@ mod tests {
             ("", 0, 429, true),
             ("", 0, 400, false),
         ] {
-            let error = refused("signing in", status, &body(oauth, code));
+            let error = refused("signing in", status, &body(oauth, code), None);
             assert_eq!(error.transient, transient, "{oauth} {code} {status}");
         }
     }

@@ -1,6 +1,8 @@
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use rotation_core::{BackendError, Problem};
@@ -8,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::consent::Consent;
+use crate::date::date;
 use crate::retry_after::retry_after;
 
 /// The longest answer we read, unpacked. A full page of users has about 1 MiB.
@@ -20,13 +23,15 @@ const LONGEST_QUOTE: usize = 100;
 pub(crate) const TOKEN_FIX: &str =
     "Graph does not accept the tokens of this authority: check `cloud`, and this machine's clock";
 
-/// One whole answer of Graph, whatever its status.
+/// One whole answer of Graph or of the token endpoint, whatever its status.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// What was asked, for the front of a message: method and address without query.
     pub(crate) place: String,
     pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<std::time::Duration>,
+    pub(crate) retry_after: Option<Duration>,
+    /// When the server answered, by its own clock.
+    pub(crate) answered_at: Option<Timestamp>,
     /// What Graph says is wrong, if it is Graph that speaks.
     pub(crate) error: Option<ODataError>,
     /// Whether it demands a token that answers a claims challenge
@@ -114,12 +119,18 @@ impl Answer {
             status,
             request_id,
             retry_after: retry_after(headers),
+            answered_at: date(headers).and_then(|date| date.try_into().ok()),
             claims_challenge: challenge.contains("claims="),
             content_type: text(CONTENT_TYPE.as_str()).map_or_else(String::new, quotable),
             place,
             error,
             body,
         }
+    }
+
+    /// The whole body.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Graph's code for what is wrong.

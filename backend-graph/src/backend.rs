@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Problem, RotationBackend,
-    SetPassword,
+    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Password, Problem,
+    RotationBackend, SetPassword, SignIn,
 };
 
 use crate::body::password_body;
@@ -15,6 +15,7 @@ use crate::config::GraphConfig;
 use crate::error::ConfigError;
 use crate::listing;
 use crate::outcome::outcome;
+use crate::password_flow;
 use crate::traffic::Traffic;
 use crate::users;
 
@@ -27,11 +28,14 @@ use crate::users;
 ///   `GroupMember.Read.All`;
 /// - with [`GraphConfig::pim`], `RoleEligibilitySchedule.Read.Directory` and
 ///   `PrivilegedEligibilitySchedule.Read.AzureADGroup`;
-/// - where roles are assigned in administrative units, `AdministrativeUnit.Read.All`.
+/// - where roles are assigned in administrative units, `AdministrativeUnit.Read.All`;
+/// - to verify by signing in, the delegated permission `openid` with admin consent.
 ///
 /// # What is sent how often
 /// A password is sent once per call, and once more only after a 401, upon which Graph has done nothing. Reads are
-/// repeated up to four times, as `Retry-After` says, on 429, on 5xx and when no answer came.
+/// repeated up to four times, as `Retry-After` says, on 429, on 5xx and when no answer came. A sign-in is tried once
+/// per call, since wrong passwords lock an account: ten by default
+/// (<https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout>).
 #[derive(Clone, Debug)]
 pub struct GraphBackend {
     client: Arc<Client>,
@@ -60,6 +64,10 @@ impl GraphBackend {
 
 #[async_trait]
 impl RotationBackend for GraphBackend {
+    fn name(&self) -> &'static str {
+        "graph"
+    }
+
     async fn caller(&self) -> Result<Caller, BackendError> {
         caller(&self.client, self.pim).await
     }
@@ -84,5 +92,9 @@ impl RotationBackend for GraphBackend {
         account: &AccountId,
     ) -> Result<Option<Timestamp>, BackendError> {
         users::password_changed(&self.client, account).await
+    }
+
+    async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {
+        password_flow::signs_in(&self.client, account, password).await
     }
 }

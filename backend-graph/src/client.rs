@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Certificate, Method, StatusCode, redirect, retry};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect, retry};
 use rotation_core::Problem;
 use uuid::Uuid;
 
@@ -15,19 +15,23 @@ use crate::cloud::CustomCloud;
 use crate::config::GraphConfig;
 use crate::consent::Consent;
 use crate::error::ConfigError;
+use crate::password_flow::PasswordFlow;
 use crate::traffic::Counter;
 
 /// How long connecting may take; not the whole of the time for a request, so that a dead address is known as
 /// "never sent".
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// Sends requests to Graph in the name of our application. Knows nothing of what they mean.
+/// Sends requests to Graph in the name of our application, and sign-ins to the authority. Knows nothing of what they
+/// mean.
 pub(crate) struct Client {
     http: reqwest::Client,
     tokens: TokenSource,
     pub(crate) graph: GraphRoot,
+    pub(crate) password_flow: PasswordFlow,
     pub(crate) consent: Consent,
     pub(crate) traffic: Counter,
 }
@@ -58,10 +62,14 @@ impl Call {
     }
 
     fn place(&self) -> String {
-        let url = self.url.as_url();
-        let origin = url.origin().ascii_serialization();
-        format!("{} {origin}{}", self.method, url.path())
+        place(&self.method, self.url.as_url())
     }
+}
+
+/// What is asked, for the front of a message: without the query, which may hold anything.
+fn place(method: &Method, url: &Url) -> String {
+    let origin = url.origin().ascii_serialization();
+    format!("{method} {origin}{}", url.path())
 }
 
 /// Why there is no answer.
@@ -88,6 +96,7 @@ impl Client {
             http,
             tokens,
             graph,
+            password_flow: PasswordFlow::new(config, &cloud.authority),
             consent: Consent::new(&cloud.authority, &config.tenant, &config.client_id),
             traffic: Counter::default(),
         })
@@ -116,36 +125,48 @@ impl Client {
             let message = "the authority gave a token that cannot be sent in a header";
             return Err(SendError::NotSent(Problem::new(message)));
         };
-        // The server keeps it next to its own id, which we do not learn if the answer is lost.
-        let id = Uuid::new_v4().to_string();
         let mut request = self
             .http
             .request(call.method.clone(), call.url.as_url().clone())
-            .header(AUTHORIZATION, authorization)
-            .header(ACCEPT, JSON)
-            .header("client-request-id", &id);
+            .header(AUTHORIZATION, authorization);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, JSON).body(body.clone());
         }
         self.traffic.sent();
-        let sent = request.send().await;
-        let response = sent.map_err(|error| without_answer(&error, &place, &id))?;
-        let answer = Answer::read(response, place.clone()).await;
-        let answer = answer.map_err(|wrong| {
-            SendError::Lost(Problem::new(format!("{place}: {wrong}{}", ours(&id))))
-        })?;
+        let answer = answered(request, place).await?;
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             self.traffic.throttled();
         }
-        tracing::debug!(
-            place,
-            status = answer.status.as_u16(),
-            request_id = answer.request_id,
-            client_request_id = id,
-            "answered"
-        );
         Ok(answer)
     }
+
+    /// Sends `form` to the token endpoint at `url`, once.
+    pub(crate) async fn post_form(&self, url: &Url, form: Bytes) -> Result<Answer, SendError> {
+        let request = self.http.post(url.clone());
+        let request = request.header(CONTENT_TYPE, FORM).body(form);
+        answered(request, place(&Method::POST, url)).await
+    }
+}
+
+/// Sends `request` and reads the whole answer. The log hears of neither body.
+async fn answered(request: RequestBuilder, place: String) -> Result<Answer, SendError> {
+    // The server keeps it next to its own id, which we do not learn if the answer is lost.
+    let id = Uuid::new_v4().to_string();
+    let request = request
+        .header(ACCEPT, JSON)
+        .header("client-request-id", &id);
+    let sent = request.send().await;
+    let response = sent.map_err(|error| without_answer(&error, &place, &id))?;
+    let answer = Answer::read(response, place.clone()).await;
+    let answer = answer.map_err(|wrong| lost(&place, &wrong, &id))?;
+    tracing::debug!(
+        place,
+        status = answer.status.as_u16(),
+        request_id = answer.request_id,
+        client_request_id = id,
+        "answered"
+    );
+    Ok(answer)
 }
 
 impl fmt::Debug for Client {
@@ -209,12 +230,13 @@ fn without_answer(error: &reqwest::Error, place: &str, id: &str) -> SendError {
     } else {
         format!("no answer: {cause}")
     };
-    SendError::Lost(Problem::new(format!("{place}: {what}{}", ours(id))))
+    lost(place, &what, id)
 }
 
 /// Microsoft's support can find a request by our own id when we never learnt theirs.
-fn ours(id: &str) -> String {
-    format!(" (client-request-id {id})")
+fn lost(place: &str, what: &str, id: &str) -> SendError {
+    let problem = Problem::new(format!("{place}: {what} (client-request-id {id})"));
+    SendError::Lost(problem.with_fix("check the network and the proxy on the way to it"))
 }
 
 #[cfg(test)]

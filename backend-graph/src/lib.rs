@@ -24,7 +24,8 @@
 //! backend ─► listing ─► page ─┐                    ┌─► auth ─► transport ─► token endpoint
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
-//!    └─► body ─► client ─► outcome                (the only origin a token goes to)
+//!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
+//!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
 //! ```
 
 mod aadsts;
@@ -39,12 +40,14 @@ mod client;
 mod cloud;
 mod config;
 mod consent;
+mod date;
 mod directory;
 mod error;
 mod groups;
 mod listing;
 mod outcome;
 mod page;
+mod password_flow;
 mod retry;
 mod retry_after;
 mod roles;

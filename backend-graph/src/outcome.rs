@@ -47,15 +47,19 @@ enum Verdict {
     Applied,
     Refused(RefusalReason, Fix),
     Throttled { ambiguous: bool },
-    Unknown,
+    Unknown(Fix),
 }
 
 #[derive(Clone, Copy)]
 enum Fix {
+    Busy,
     ClaimsChallenge,
+    Conflict,
     Gone,
-    None,
+    InBetween,
+    LookUp,
     OnPremises,
+    Outage,
     Password,
     PermissionOrRole,
     RestrictedUnit,
@@ -74,17 +78,17 @@ const fn row(status: Status, says: Says, verdict: Verdict) -> Row {
 const ROWS: &[Row] = &[
     row(Is(204),  Anything,                                  Applied),
     // Graph documents 204 alone. A captive portal or a proxy says 200 to anything.
-    row(Class(2), Anything,                                  Unknown),
+    row(Class(2), Anything,                                  Unknown(Fix::InBetween)),
     // Never followed, and Graph never redirects: whoever did may have passed the request on.
-    row(Class(3), Anything,                                  Unknown),
+    row(Class(3), Anything,                                  Unknown(Fix::InBetween)),
     // After the one repeat with a new token.
     row(Is(401),  ClaimsChallenge,                           Refused(NotAllowed, Fix::ClaimsChallenge)),
     row(Is(401),  Anything,                                  Refused(NotAllowed, Fix::Token)),
-    row(Is(408),  Anything,                                  Unknown),
+    row(Is(408),  Anything,                                  Unknown(Fix::Outage)),
     row(Is(429),  Anything,                                  Throttled { ambiguous: false }),
     row(Is(503),  RetryAfter,                                Throttled { ambiguous: true }),
-    row(Class(5), Anything,                                  Unknown),
-    row(Class(4), NothingOfGraph,                            Unknown),
+    row(Class(5), Anything,                                  Unknown(Fix::Outage)),
+    row(Class(4), NothingOfGraph,                            Unknown(Fix::InBetween)),
     row(Class(4), Code("Directory_ConcurrencyViolation"),    Throttled { ambiguous: false }),
     row(Class(4), Message("due to concurrent requests"),     Throttled { ambiguous: false }),
     row(Class(4), Code("Request_ThrottledTemporarily"),      Throttled { ambiguous: false }),
@@ -93,11 +97,14 @@ const ROWS: &[Row] = &[
     row(Is(400),  Message("on-premises mastered"),           Refused(Other, Fix::OnPremises)),
     row(Class(4), Message("restricted management"),          Refused(NotAllowed, Fix::RestrictedUnit)),
     row(Is(403),  ClaimsChallenge,                           Refused(NotAllowed, Fix::ClaimsChallenge)),
-    row(Is(403),  Code("Directory_QuotaExceeded"),           Refused(Other, Fix::None)),
+    row(Is(403),  Code("Directory_QuotaExceeded"),           Refused(Other, Fix::LookUp)),
     row(Is(403),  Anything,                                  Refused(NotAllowed, Fix::PermissionOrRole)),
     row(Is(404),  Anything,                                  Refused(AccountMissing, Fix::Gone)),
-    row(Class(4), Anything,                                  Refused(Other, Fix::None)),
-    row(Any,      Anything,                                  Unknown),
+    // We send no condition, and Graph has no other use for these two than a change that came first.
+    row(Is(409),  Anything,                                  Refused(Other, Fix::Conflict)),
+    row(Is(412),  Anything,                                  Refused(Other, Fix::Conflict)),
+    row(Class(4), Anything,                                  Refused(Other, Fix::LookUp)),
+    row(Any,      Anything,                                  Unknown(Fix::InBetween)),
 ];
 
 /// The outcome that `answer` stands for.
@@ -105,22 +112,20 @@ pub(crate) fn outcome(answer: &Answer, consent: &Consent) -> Outcome {
     let verdict = ROWS
         .iter()
         .find(|row| row.status.matches(answer) && row.says.matches(answer))
-        .map_or(Unknown, |row| row.verdict);
+        .map_or(Unknown(Fix::InBetween), |row| row.verdict);
+    let problem = |fix: Fix| answer.problem().with_fix(fix.text(consent));
     match verdict {
         Applied => Outcome::Applied {
             request_id: answer.request_id.clone(),
+            answered_at: answer.answered_at,
         },
-        Refused(reason, fix) => {
-            let mut problem = answer.problem();
-            problem.fix = fix.text(consent);
-            Outcome::Refused(Refusal::new(reason, problem))
-        }
+        Refused(reason, fix) => Outcome::Refused(Refusal::new(reason, problem(fix))),
         Throttled { ambiguous } => Outcome::Throttled {
             retry_after: answer.retry_after,
             ambiguous,
-            problem: answer.problem(),
+            problem: problem(Fix::Busy),
         },
-        Unknown => Outcome::Unknown(answer.problem()),
+        Unknown(fix) => Outcome::Unknown(problem(fix)),
     }
 }
 
@@ -166,29 +171,33 @@ impl Says {
 }
 
 impl Fix {
-    fn text(self, consent: &Consent) -> Option<String> {
+    fn text(self, consent: &Consent) -> String {
         let text = match self {
+            Self::Busy => "wait; if it lasts, set fewer passwords at once",
             Self::ClaimsChallenge => {
                 "a conditional or continuous access policy wants more of the app than a client secret can prove: \
                  exclude the app from it, or run from a network it allows"
             }
+            Self::Conflict => "somebody else changes the account at the same time: plan again",
             Self::Gone => {
                 "the account is deleted, or so new that this part of the directory does not know it yet: plan again"
             }
-            Self::None => return None,
+            Self::InBetween => "somebody answers in Graph's place: check the proxy and `cloud`",
+            Self::LookUp => "look the code up at https://learn.microsoft.com/graph/errors",
             Self::OnPremises => {
                 "its password lives on premises: rotate it there, with the `active-directory` backend"
             }
+            Self::Outage => "Graph is out of order: wait, and look at the tenant's service health",
             Self::Password => {
                 "a fresh password may pass; if several do not, lengthen the policy or exclude words that the tenant bans"
             }
-            Self::PermissionOrRole => return Some(consent.permission_or_role()),
+            Self::PermissionOrRole => return consent.permission_or_role(),
             Self::RestrictedUnit => {
                 "the account is in a restricted management administrative unit: assign the app's role at the scope of \
                  that unit"
             }
             Self::Token => TOKEN_FIX,
         };
-        Some(text.to_owned())
+        text.to_owned()
     }
 }

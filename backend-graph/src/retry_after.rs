@@ -1,25 +1,42 @@
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How long an answer asks us to wait (RFC 9110, 10.2.3): seconds, or a date, which is compared with the answer's own
-/// `Date`, so that the clock of this machine plays no part. `None` if it does not say or makes no sense. The value
-/// is not limited here; whoever waits decides how long.
+use crate::date::date;
+
+/// How long an answer asks us to wait (RFC 9110, 10.2.3): seconds, which some servers write as a decimal, or a date,
+/// which is compared with the answer's own `Date`, so that the clock of this machine plays no part. `None` if it does
+/// not say or makes no sense. The value is not limited here; whoever waits decides how long.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit mean "very long".
-        return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)));
+    if let Some(wait) = seconds(asked) {
+        return Some(wait);
     }
     let then = httpdate::parse_http_date(asked).ok()?;
-    let now = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
-    Some(then.duration_since(now).unwrap_or(Duration::ZERO))
+    Some(
+        then.duration_since(date(headers)?)
+            .unwrap_or(Duration::ZERO),
+    )
+}
+
+/// Digits, perhaps with a fraction. More than fit mean "very long".
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !(digits(whole) && digits(fraction)) {
+        return None;
+    }
+    let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
+    let fraction = format!("0.{fraction}")
+        .parse()
+        .map_or(Duration::ZERO, Duration::from_secs_f64);
+    Some(whole.saturating_add(fraction))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
+    use reqwest::header::{DATE, HeaderValue};
 
     const NOON: &str = "Sat, 21 Nov 2026 12:00:00 GMT";
 
@@ -32,7 +49,14 @@ mod tests {
             ("0", "", seconds(0)),
             ("99999999999999999999999999", "", seconds(u64::MAX)),
             ("-5", "", None),
-            ("1.5", "", None),
+            ("1.5", "", Some(Duration::from_millis(1500))),
+            ("0.25", "", Some(Duration::from_millis(250))),
+            ("1.", "", None),
+            (".5", "", None),
+            ("1.5.2", "", None),
+            ("1e9", "", None),
+            ("NaN", "", None),
+            ("+7", "", None),
             ("", "", None),
             ("soon", NOON, None),
             ("Sat, 21 Nov 2026 12:01:30 GMT", NOON, seconds(90)),

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use rotation_core::testkit::{BackendHarness, backend_suite};
 use rotation_core::{AccountId, RotationBackend};
 use serde_json::{Value, json};
-use wiremock::matchers::path_regex;
+use url::form_urlencoded;
+use wiremock::matchers::{body_string_contains, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::support::{Tenant, guid, refusal, user};
@@ -61,6 +62,23 @@ impl Respond for Users {
     }
 }
 
+/// The authority, as far as it knows the passwords.
+impl Users {
+    fn sign_in(&self, request: &Request) -> ResponseTemplate {
+        let form: BTreeMap<_, _> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let users = self.0.lock().unwrap();
+        let mut users = users.iter();
+        let user = users.find(|(n, _)| form["username"] == format!("user{n}@contoso.com"));
+        let right = user.is_some_and(|(_, (current, _))| *current == form["password"]);
+        if right {
+            ResponseTemplate::new(200).set_body_json(json!({"access_token": "a.b.c"}))
+        } else {
+            let wrong = json!({"error": "invalid_grant", "error_codes": [50126]});
+            ResponseTemplate::new(400).set_body_json(wrong)
+        }
+    }
+}
+
 struct Harness {
     backend: GraphBackend,
     users: Users,
@@ -82,6 +100,10 @@ impl BackendHarness for Harness {
         let user = users.iter().find(|(n, _)| account.as_str() == guid(**n));
         user.is_some_and(|(_, (current, _))| current == password)
     }
+
+    async fn printed(&self) -> Vec<u8> {
+        format!("{:?}", self.backend).into_bytes()
+    }
 }
 
 #[tokio::test]
@@ -92,6 +114,12 @@ async fn keeps_every_promise_of_a_backend() {
     Mock::given(path_regex("^/v1.0/users"))
         .respond_with(users.clone())
         .mount(&tenant.graph)
+        .await;
+    let authority = users.clone();
+    Mock::given(body_string_contains("grant_type=password"))
+        .respond_with(move |request: &Request| authority.sign_in(request))
+        .with_priority(1)
+        .mount(&tenant.authority)
         .await;
     let harness = Harness {
         backend: tenant.backend(),

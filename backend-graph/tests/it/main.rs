@@ -12,6 +12,7 @@ mod listing;
 mod outcomes;
 mod paging;
 mod roles;
+mod sign_ins;
 mod silence;
 mod simulator;
 mod support;

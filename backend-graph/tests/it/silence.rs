@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use backend_graph::GraphBackend;
 use futures::StreamExt;
-use rotation_core::{AccountQuery, RotationBackend};
+use rotation_core::{Account, AccountId, AccountQuery, RotationBackend};
 use serde_json::json;
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    PASSWORD, SECRET, Tenant, config, nobody, raw_server, refusal, request, token,
+    PASSWORD, SECRET, Tenant, config, guid, nobody, raw_server, refusal, request, token,
 };
 
 /// What must never be seen, also as JSON writes it.
@@ -29,12 +31,17 @@ fn assert_silent(place: &str, shown: &str) {
     }
 }
 
+fn account() -> Account {
+    Account::new(AccountId::new(&guid(1)), "ada@contoso.com")
+}
+
 /// Everything the backend can be made to say.
 async fn everything(backend: &GraphBackend) -> String {
     let outcome = backend.set_password(&request()).await;
+    let sign_in = backend.signs_in(&account(), &request().password).await;
     let caller = backend.caller().await;
     let accounts: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
-    let mut shown = format!("{backend:?} {outcome:?} {caller:?} {accounts:?}");
+    let mut shown = format!("{backend:?} {outcome:?} {sign_in:?} {caller:?} {accounts:?}");
     if let Err(error) = caller {
         shown += &error.to_string();
     }
@@ -72,6 +79,25 @@ async fn nothing_secret_is_shown_when_signing_in_fails() {
 }
 
 #[tokio::test]
+async fn nothing_secret_is_shown_of_a_sign_in_that_is_told_back() {
+    let echo = secrets().join(" ");
+    let error =
+        json!({"error": echo, "error_description": echo, "error_codes": [50057], "trace_id": echo});
+    for (status, body) in [
+        (400, error.clone()),
+        (400, json!({"error": {"code": echo, "message": echo}})),
+        (200, json!({"access_token": 1, "refresh_token": echo})),
+        (503, error),
+    ] {
+        let tenant = Tenant::without_tokens().await;
+        let answer = ResponseTemplate::new(status).insert_header("request-id", "x");
+        tenant.authority_says(answer.set_body_json(body)).await;
+        let sign_in = tenant.backend().signs_in(&account(), &request().password);
+        assert_silent("a sign-in", &format!("{:?}", sign_in.await));
+    }
+}
+
+#[tokio::test]
 async fn nothing_secret_is_shown_when_the_answer_is_lost() {
     let tenant = Tenant::start().await;
     for graph in [nobody().await, raw_server("").await] {
@@ -79,10 +105,17 @@ async fn nothing_secret_is_shown_when_the_answer_is_lost() {
         let outcome = backend.set_password(&request()).await;
         assert_silent(&graph, &format!("{backend:?} {outcome:?}"));
     }
+    for authority in [nobody().await, raw_server("").await] {
+        let backend = GraphBackend::new(config(&authority, &tenant.graph.uri())).unwrap();
+        let sign_in = backend.signs_in(&account(), &request().password).await;
+        assert_silent(&authority, &format!("{backend:?} {sign_in:?}"));
+    }
 }
 
 #[tokio::test]
 async fn nothing_secret_is_logged_at_any_level() {
+    // With one subscriber alone, an event that another thread meets first, without it, stays off for all.
+    let _second = Dispatch::new(NoSubscriber::default());
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -96,8 +129,15 @@ async fn nothing_secret_is_logged_at_any_level() {
         .answers_patch(refusal(401, "InvalidAuthenticationToken", "no"))
         .await;
     everything(&tenant.backend()).await;
+    let locked = json!({"error": "invalid_grant", "error_codes": [50053]});
+    let locked = ResponseTemplate::new(400).set_body_json(locked);
+    let tenant = Tenant::without_tokens().await;
+    tenant.authority_says(locked).await;
+    everything(&tenant.backend()).await;
     let logged = log.text();
-    assert!(logged.contains("answered"), "nothing was logged: {logged}");
+    for place in ["PATCH http://", "POST http://"] {
+        assert!(logged.contains(place), "nothing was logged: {logged}");
+    }
     assert_silent("the log", &logged);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backend_graph::{Cloud, Credential, GraphBackend, GraphConfig};
-use entra_sim::{App, Config, Role, Server, Tenant};
+use entra_sim::{App, Config, Effect, Fault, Role, Server, Tenant, UserView};
 use futures::TryStreamExt;
 use rotation_core::testkit::{BackendHarness, backend_suite};
 use rotation_core::{
@@ -13,7 +13,7 @@ use rotation_core::{
     role_named,
 };
 
-async fn serve(app: App) -> Server {
+pub(crate) async fn serve(app: App) -> Server {
     let tenant = Tenant::demo(0).first_app(app);
     Server::start(Config::default().tenant(tenant))
         .await
@@ -21,11 +21,22 @@ async fn serve(app: App) -> Server {
 }
 
 fn backend(server: &Server) -> GraphBackend {
+    GraphBackend::new(config(server)).unwrap()
+}
+
+/// An account that the app of a rotation may rotate.
+pub(crate) fn ordinary(server: &Server) -> UserView {
+    let mut users = server.tenant().users().into_iter();
+    users
+        .find(|user| user.is_ordinary() && user.enabled)
+        .unwrap()
+}
+
+pub(crate) fn config(server: &Server) -> GraphConfig {
     let tenant = server.tenant();
     let secret = Credential::ClientSecret(tenant.client_secret().to_owned().into());
     let cloud = Cloud::custom(server.base_url(), server.base_url(), None).unwrap();
-    let config = GraphConfig::new(tenant.domain(), tenant.client_id().to_string(), secret);
-    GraphBackend::new(config.with_cloud(cloud)).unwrap()
+    GraphConfig::new(tenant.domain(), tenant.client_id().to_string(), secret).with_cloud(cloud)
 }
 
 fn app_with(role: Option<&str>, unit: Option<&str>) -> App {
@@ -134,6 +145,16 @@ impl BackendHarness for Harness {
     async fn signs_in(&self, account: &AccountId, password: &str) -> bool {
         let id = account.as_str().parse().unwrap();
         self.server.tenant().current_password_is(id, password)
+    }
+
+    async fn lose_answer(&self, applied: bool) -> bool {
+        let lost = Effect::Disconnect { applied };
+        self.server.add_fault(Fault::on_patch(lost).once());
+        true
+    }
+
+    async fn printed(&self) -> Vec<u8> {
+        format!("{:?}", self.backend).into_bytes()
     }
 }
 

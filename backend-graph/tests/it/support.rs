@@ -95,6 +95,15 @@ impl Tenant {
             .await;
     }
 
+    pub(crate) async fn answers_patch_once(&self, answer: ResponseTemplate) {
+        Mock::given(method("PATCH"))
+            .and(path_regex("^/v1.0/users"))
+            .respond_with(answer)
+            .up_to_n_times(1)
+            .mount(&self.graph)
+            .await;
+    }
+
     pub(crate) fn config(&self) -> GraphConfig {
         config(&self.authority.uri(), &self.graph.uri())
     }
@@ -172,6 +181,25 @@ pub(crate) async fn raw_server(answer: &'static str) -> String {
                 drop(stream.write_all(answer.as_bytes()).await);
             }
         }
+    });
+    uri
+}
+
+/// A server that writes `answer` to the first connection and then keeps silent, until its peer hangs up; every other
+/// connection it closes at once.
+pub(crate) async fn kept_open(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut request = vec![0; 16 << 10];
+            if first.read(&mut request).await.is_ok() {
+                drop(first.write_all(answer.as_bytes()).await);
+            }
+            while first.read(&mut request).await.is_ok_and(|read| read > 0) {}
+        });
+        while listener.accept().await.is_ok() {}
     });
     uri
 }
