@@ -92,8 +92,9 @@ async fn nothing_secret_is_shown_of_a_sign_in_that_is_told_back() {
         let tenant = Tenant::without_tokens().await;
         let answer = ResponseTemplate::new(status).insert_header("request-id", "x");
         tenant.authority_says(answer.set_body_json(body)).await;
-        let sign_in = tenant.backend().signs_in(&account(), &request().password);
-        assert_silent("a sign-in", &format!("{:?}", sign_in.await));
+        let (backend, request) = (tenant.backend(), request());
+        let sign_in = backend.signs_in(&account(), &request.password).await;
+        assert_silent("a sign-in", &format!("{sign_in:?}"));
     }
 }
 
