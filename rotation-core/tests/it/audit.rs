@@ -279,6 +279,24 @@ async fn every_altered_byte_is_detected() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_altered_and_sealed_anew_does_not_fit_the_next_one() {
+    let world = World::new().await;
+    let bytes = world.bytes();
+    for index in 0..lines(&bytes).len() {
+        let mut lines = lines(&bytes);
+        let text = std::str::from_utf8(lines[index]).unwrap();
+        let (content, _) = text.rsplit_once(",\"hash\":").unwrap();
+        let content = content.replacen("\"tenant\":\"", "\"tenant\":\"x", 1);
+        let hash = format!("{:x}", Sha256::digest(&content));
+        let forged = format!("{content},\"hash\":\"{hash}\"}}\n");
+        lines[index] = forged.as_bytes();
+        let kinds = [AuditBreak::OutOfOrder, AuditBreak::Rewritten];
+        let kind = &kinds[usize::from(index + 1 == lines.len())..];
+        world.assert_detected(&lines.concat(), &kind[..1], &format!("line {index}"));
+    }
+}
+
+#[tokio::test]
 async fn every_altered_bit_of_the_head_is_detected_and_nothing_is_written() {
     let world = World::new().await;
     let (record, head) = (world.bytes(), fs::read(world.head()).unwrap());
