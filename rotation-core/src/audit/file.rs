@@ -84,6 +84,16 @@ impl AuditFile {
         AuditReader::open(path.as_ref(), AuditFilter::default())?.verify(expected)
     }
 
+    /// The hash of the last record at `path` that is durable, zeros before the first: keep it elsewhere, and
+    /// [verify](Self::verify) against it. `None` if there is no record. Blocks, for one small read.
+    ///
+    /// # Errors
+    /// - [`AuditError::Unavailable`] if it cannot be read.
+    /// - [`AuditError::Unusable`] if what stands in `….head` beside it is not ours.
+    pub fn head(path: impl AsRef<Path>) -> Result<Option<String>, AuditError> {
+        Ok(Head::read(path.as_ref())?.map(|head| head.hash))
+    }
+
     /// The records at `path` that `filter` wants, in order. Checks them as [`verify`](Self::verify) does while it goes
     /// on, and ends after the first error. Blocks.
     ///
