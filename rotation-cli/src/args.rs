@@ -3,6 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use rotation_core::RunId;
+use uuid::Uuid;
+
+use crate::shard::Shard;
+use crate::since;
 
 /// Where the configuration is looked for.
 const DEFAULT_CONFIG: &str = "rotation.toml";
@@ -81,8 +87,11 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Rotate what is due
+    /// Rotate what is due, and settle what earlier runs left unsettled
     Apply(Apply),
+    /// Look into the record of what every run decided and did
+    #[command(subcommand)]
+    Audit(Audit),
     /// See it work: a simulated tenant on this machine, rotated over HTTP
     Demo(Demo),
     /// Print passwords of the policy, and touch nothing
@@ -93,10 +102,22 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Say what would be rotated, and change nothing
     Plan(Plan),
+    /// Drop previous passwords from the store, all but the newest
+    Prune(Prune),
+    /// Settle what earlier runs left unsettled, and rotate nothing else
+    Recover(Recover),
     /// Read passwords back, with the private key
     Reveal(Reveal),
-    /// Say what the store holds, without its passwords
-    Status,
+    /// Say what the store holds, without its passwords; with --account, the history of that account
+    Status(Status),
+}
+
+/// Splits the tenants among several runs.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Sharded {
+    /// Only the tenants of this shard, such as 3/16: every 16th from the 3rd on, by their ids as configured
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -111,6 +132,35 @@ pub(crate) struct Apply {
     /// Rotate at most this many accounts
     #[arg(long, value_name = "N")]
     pub(crate) max: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) sharded: Sharded,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print what is on record, a line each; --account and --tenant choose among them
+    Show(AuditShow),
+    /// Say whether every line is as it was written, and none is missing
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditShow {
+    /// Only this run
+    #[arg(long, value_name = "ID", value_parser = run_id)]
+    pub(crate) run: Option<RunId>,
+
+    /// Only what happened since then: 2026-11-21, 2026-11-21T08:00:00Z, or a length of time such as 2h
+    #[arg(long, value_name = "TIME", value_parser = since::parse)]
+    pub(crate) since: Option<Timestamp>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditVerify {
+    /// The hash that the record ended with at some time, from the `audit_head` of a run: it must still be there
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -143,6 +193,26 @@ pub(crate) struct Plan {
     /// Write the plan to this file, to be reviewed and given to `rotation apply`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sharded: Sharded,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Prune {
+    /// Keep so many previous passwords of each account [default: `keep_previous` of the policy]
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Recover {
+    /// Add every event to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sharded: Sharded,
 }
 
 #[derive(Debug, clap::Args)]
@@ -154,6 +224,22 @@ pub(crate) struct Reveal {
     /// Previous passwords too
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Ask the directories too: whose password did someone else change since we set it?
+    #[arg(long)]
+    pub(crate) verify: bool,
+
+    #[command(flatten)]
+    pub(crate) sharded: Sharded,
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    let id = text.parse::<Uuid>();
+    id.map(|id| RunId::from_bytes(id.into_bytes()))
+        .map_err(|_| "expected the id of a run, which its summary has as `run_id`".to_owned())
 }
 
 #[cfg(test)]

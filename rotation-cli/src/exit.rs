@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Interrupted,
     /// The preflight said no: nothing was sent.
     Preflight,
-    /// Stopped by the canary or the circuit breaker.
+    /// Stopped before its time: by the canary, the circuit breaker, or a lease or an audit record that was lost.
     Stopped,
     /// A wrong command line or configuration.
     Usage,
@@ -63,6 +63,14 @@ impl Failure {
         Self {
             exit: Exit::Preflight,
             report: report.into(),
+        }
+    }
+
+    /// The same problem, found before anything was sent.
+    pub(crate) fn at_preflight(self) -> Self {
+        Self {
+            exit: Exit::Preflight,
+            ..self
         }
     }
 

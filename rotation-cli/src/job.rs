@@ -1,13 +1,16 @@
-//! One `apply` from beginning to end: preflight, a look at every account, then one run per tenant.
+//! One `apply` or `recover` from beginning to end: preflight, a look at every account, then one run per tenant.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures::StreamExt;
-use rotation_core::{Event, EventKind, Problem, Report, ReviewedPlan, Run, RunId, StopHandle};
-use secret_stores::SqliteStore;
+use rotation_core::{
+    AccountId, AccountResult, Decision, Due, Engine, Event, EventKind, Report, ReviewedPlan, Run,
+    RunId, StopHandle, TenantId,
+};
 
-use crate::args::Common;
+use crate::args::{Common, Sharded};
+use crate::audit::AuditRecord;
 use crate::config::Config;
 use crate::events::EventFile;
 use crate::exit::Failure;
@@ -20,15 +23,18 @@ use crate::reason::Reasons;
 use crate::selection::Selection;
 use crate::summary::{Summary, TenantSummary};
 use crate::survey::{Surveyed, survey, tell_what_no_longer_matches};
-use crate::wiring;
+use crate::wiring::{self, store};
 
 /// What to rotate, as the command line has it.
 #[derive(Debug, Default)]
 pub(crate) struct Job {
+    /// Only what earlier runs left unsettled.
+    pub(crate) unsettled: bool,
     pub(crate) reviewed: Option<ReviewedPlan>,
     pub(crate) max: Option<u64>,
     /// Where to write events.
     pub(crate) events: Option<PathBuf>,
+    pub(crate) sharded: Sharded,
 }
 
 impl Job {
@@ -37,39 +43,42 @@ impl Job {
     /// # Errors
     /// If the configuration cannot work, or the preflight says no. Once something was sent there is always a summary.
     pub(crate) async fn run(self, config: &Config, common: &Common) -> Result<Summary, Failure> {
-        let Self {
-            reviewed,
-            max,
-            events,
-        } = self;
-        let reviewed = reviewed.as_ref();
+        let selection = if self.unsettled {
+            Selection::unsettled()
+        } else {
+            Selection::due(self.reviewed.as_ref(), self.max)
+        };
         let mut interrupt = Interrupt::listen()?;
-        let tenants = wiring::tenants(config, common)?;
+        let run = RunId::new();
+        let tenants = wiring::tenants(config, common, self.sharded)?;
+        if tenants.is_empty() {
+            return Ok(Summary::new(run));
+        }
         let mut named = Named::new(&common.accounts);
         let prepare = async {
             let ready = preflight::check(config, tenants, Purpose::Rotate, common).await?;
-            if let Some(plan) = reviewed {
+            if let Some(plan) = &self.reviewed {
                 check_reviewed(plan, config, &ready)?;
             }
-            let store = Arc::clone(&ready.store);
-            let selection = Selection::new(reviewed, max);
-            let surveyed = survey(config, common, ready, selection, &mut named).await?;
-            let events = events.as_deref().map(EventFile::open).transpose()?;
-            Ok((store, surveyed, events))
+            let Ready { store, tenants } = ready;
+            let surveyed = survey(config, common, &store, tenants, selection, &mut named).await?;
+            let audit = AuditRecord::open(config)?;
+            let events = self.events.as_deref().map(EventFile::open).transpose()?;
+            Ok((store, surveyed, audit, events))
         };
-        let (store, surveyed, mut events) = interrupt.during(prepare).await?;
+        let (store, surveyed, audit, mut events) = interrupt.during(prepare).await?;
         // whoever asks for some accounts only knows that the others are not rotated
-        if let (Some(plan), None, []) = (reviewed, max, common.accounts.as_slice()) {
+        if let (Some(plan), None, []) = (&self.reviewed, self.max, common.accounts.as_slice()) {
             tell_what_no_longer_matches(plan, &surveyed);
         }
 
-        let run = RunId::new();
-        let mut summary = Summary::new(run, named.missing());
-        let mut selection = Selection::new(reviewed, max);
+        let mut summary = Summary::new(run).with_missing(self.missing(named));
+        let mut selection = selection;
         for tenant in surveyed {
-            if interrupt.is_requested() || summary.events_lost() {
+            if interrupt.is_requested() || summary.is_broken() {
                 break;
             }
+            let tenant = tenant.recording(&audit);
             let done = rotate(
                 run,
                 &tenant,
@@ -81,8 +90,22 @@ impl Job {
             .await;
             summary.add(done);
         }
-        close(store).await;
-        Ok(summary.with_interrupted(interrupt.is_requested()))
+        store.close().await;
+        Ok(summary
+            .with_audit_head(audit.head())
+            .with_interrupted(interrupt.is_requested()))
+    }
+
+    /// The accounts that the command line names and nobody has; one that is settled is not looked for.
+    fn missing(&self, named: Named) -> Vec<String> {
+        let missing = named.missing();
+        if self.unsettled {
+            for name in &missing {
+                output::note(&format!("{name} is not unsettled: nothing to do"));
+            }
+            return Vec::new();
+        }
+        missing
     }
 }
 
@@ -112,28 +135,42 @@ async fn rotate(
         rotate,
     } = tenant;
     let (name, id) = (&ready.tenant.name, ready.caller.tenant.clone());
-    let mut summary = TenantSummary::new(id, name);
-    match engine
-        .plan_as(ready.caller.clone(), wiring::query(common))
-        .await
-    {
+    let mut summary = TenantSummary::new(id.clone(), name);
+    let plan = selection.plan(engine, ready.caller.clone(), wiring::query(common));
+    match plan.await {
         Ok(plan) => {
-            let run = engine.run_as(run, selection.narrow(plan));
+            let run = engine.run_as(run, plan);
             let mut follower = Follower {
                 stop: run.stop_handle(),
                 progress: Progress::start(name, *rotate, common),
                 events,
                 reasons: Reasons::default(),
+                settling: HashSet::new(),
+                settled: 0,
                 report: None,
                 events_lost: false,
             };
             follower.follow(run, interrupt).await;
             selection.took(follower.reasons.rotate());
             summary = follower.sum_up(summary);
+            if summary.is_whole() {
+                prune(engine, &id, name).await;
+            }
         }
-        Err(error) => summary = summary.with_obstacle(Problem::new(error.to_string())),
+        Err(error) => summary = summary.with_obstacle(store::problem(&error)),
     }
     summary.with_traffic(ready.tenant.backend.traffic())
+}
+
+/// Drops the previous versions that the policy does not keep. There is always a next run to do what this one could not.
+async fn prune(engine: &Engine, tenant: &TenantId, name: &str) {
+    match engine.prune(tenant).await {
+        Ok(pruned) => tracing::info!(name, pruned, "dropped previous versions"),
+        Err(error) => output::note(&format!(
+            "{name}: the previous passwords that the policy does not keep are still there: {}",
+            store::problem(&error)
+        )),
+    }
 }
 
 /// Reads the events of one run, which is what drives it.
@@ -142,6 +179,9 @@ struct Follower<'a> {
     progress: Progress,
     events: &'a mut Option<EventFile>,
     reasons: Reasons,
+    /// The unsettled accounts that are under way.
+    settling: HashSet<AccountId>,
+    settled: u64,
     report: Option<Report>,
     events_lost: bool,
 }
@@ -176,8 +216,25 @@ impl Follower<'_> {
 
     fn take(&mut self, event: EventKind) {
         match event {
-            EventKind::Decided { decision, .. } => self.reasons.add(&decision),
-            EventKind::Finished { result, .. } => self.progress.finished(&result),
+            EventKind::Decided {
+                account, decision, ..
+            } => {
+                self.reasons.add(&decision);
+                if let Decision::Rotate {
+                    due: Due::Unsettled,
+                    ..
+                } = decision
+                {
+                    self.settling.insert(account);
+                }
+            }
+            EventKind::Finished {
+                account, result, ..
+            } => {
+                let rotated = matches!(result, AccountResult::Rotated { .. });
+                self.settled += u64::from(self.settling.remove(&account) && rotated);
+                self.progress.finished(&result);
+            }
             EventKind::Paused { seconds } => self.progress.paused(seconds),
             EventKind::RunFinished { report } => self.report = Some(report),
             _ => {}
@@ -188,17 +245,11 @@ impl Follower<'_> {
         self.progress.end();
         let summary = summary
             .with_reasons(self.reasons)
+            .with_settled(self.settled)
             .with_events_lost(self.events_lost);
         match self.report {
             Some(report) => summary.with_report(report),
             None => summary,
         }
-    }
-}
-
-/// Writes out what the store still holds back, if we are its last user.
-async fn close(store: Arc<SqliteStore>) {
-    if let Ok(store) = Arc::try_unwrap(store) {
-        store.close().await;
     }
 }

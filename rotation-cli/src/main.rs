@@ -9,6 +9,7 @@
 //! ```
 
 mod args;
+mod audit;
 mod clock;
 mod command;
 mod config;
@@ -24,6 +25,8 @@ mod preflight;
 mod progress;
 mod reason;
 mod selection;
+mod shard;
+mod since;
 mod stored;
 mod summary;
 mod survey;

@@ -1,19 +1,17 @@
 //! What must hold before anything is sent: the store opens, every tenant lets us in, and we may set passwords there.
 
-use std::sync::Arc;
-
 use rotation_core::{
-    Account, AccountId, Caller, Capability, Denial, Holdings, PlanTenant, Problem, RotationBackend,
-    RuleSet, StoreError, TenantId, capability,
+    Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
+    RotationBackend, RuleSet, TenantId, capability,
 };
-use secret_stores::SqliteStore;
 use uuid::Uuid;
 
 use crate::args::Common;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
-use crate::wiring::{self, Tenant};
+use crate::wiring::Tenant;
+use crate::wiring::store::{self, OpenStore, Stores};
 
 /// What a command is going to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +23,8 @@ pub(crate) enum Purpose {
 }
 
 /// Everything a command needs, known to work.
-#[derive(Debug)]
 pub(crate) struct Ready {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: OpenStore,
     pub(crate) tenants: Vec<ReadyTenant>,
 }
 
@@ -67,11 +64,9 @@ pub(crate) async fn check(
         wrong: 0,
     };
     findings.heading("store");
-    let path = config.store_path().display().to_string();
-    let store = wiring::store(config)
-        .await
-        .map_err(|error| store_problem(&path, &error));
-    let store = findings.take(store, |_| format!("{path} opens"));
+    let stores = Stores::of(config).map_err(Failure::usage)?;
+    let store = stores.open().await.map_err(|error| store::problem(&error));
+    let store = findings.take(store, |_| format!("{} opens", stores.name()));
     let mut ready = Vec::new();
     for tenant in tenants {
         findings.heading(&tenant.name);
@@ -98,6 +93,13 @@ pub(crate) async fn check(
             "the preflight said no, so nothing was sent: see ✗ above"
         ))),
     }
+}
+
+/// What came of reading the accounts of the tenant `name`, before anything was sent.
+pub(crate) fn unreadable(name: &str, error: &BackendError) -> Failure {
+    Failure::preflight(miette::miette!(
+        "the accounts of {name} cannot be read, so nothing was sent: {error}"
+    ))
 }
 
 /// The token must be for the tenant that was configured, and for each tenant once.
@@ -150,13 +152,6 @@ fn check_role(caller: &Caller, rules: RuleSet) -> Result<String, Problem> {
              Authentication Administrator",
         )),
         Capability::Denied { .. } => Ok("may rotate the accounts of its administrative units".to_owned()),
-    }
-}
-
-fn store_problem(path: &str, error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable { problem, .. } | StoreError::Unusable(problem) => problem.clone(),
-        _ => Problem::new(format!("{path}: {error}")),
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     total: u64,
     rotated: u64,
     failed: u64,
+    /// To another run.
+    left: u64,
     style: Style,
 }
 
@@ -49,6 +51,7 @@ impl Progress {
             total,
             rotated: 0,
             failed: 0,
+            left: 0,
             style,
         }
     }
@@ -57,9 +60,10 @@ impl Progress {
     pub(crate) fn finished(&mut self, result: &AccountResult) {
         *match result {
             AccountResult::Rotated { .. } => &mut self.rotated,
+            AccountResult::LeftToOther { .. } => &mut self.left,
             _ => &mut self.failed,
         } += 1;
-        let done = self.rotated + self.failed;
+        let done = self.rotated + self.failed + self.left;
         match &mut self.style {
             Style::Bar(bar) => {
                 bar.set_position(done);
@@ -103,7 +107,13 @@ impl Progress {
             0 => String::new(),
             failed => format!(", {failed} not"),
         };
-        output::note(&format!("{name}: {rotated} of {total} rotated{failed}"));
+        let left = match self.left {
+            0 => String::new(),
+            left => format!(", {left} left to another run"),
+        };
+        output::note(&format!(
+            "{name}: {rotated} of {total} rotated{failed}{left}"
+        ));
     }
 }
 

@@ -7,13 +7,16 @@ use futures::TryStreamExt;
 use rotation_core::{Decision, Engine, ReviewedPlan};
 
 use crate::args::Common;
+use crate::audit::AuditRecord;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::named::Named;
 use crate::output;
-use crate::preflight::{Ready, ReadyTenant};
+use crate::preflight::{self, ReadyTenant};
 use crate::selection::Selection;
+use crate::stored;
 use crate::wiring;
+use crate::wiring::store::OpenStore;
 
 /// A tenant whose accounts were all looked at.
 #[derive(Debug)]
@@ -24,6 +27,14 @@ pub(crate) struct Surveyed {
     pub(crate) rotate: u64,
 }
 
+impl Surveyed {
+    /// The same, with everything that is decided and done put on record.
+    pub(crate) fn recording(self, audit: &AuditRecord) -> Self {
+        let engine = audit.written_by(self.engine);
+        Self { engine, ..self }
+    }
+}
+
 /// Looks at every account, and sets nothing.
 ///
 /// # Errors
@@ -31,13 +42,15 @@ pub(crate) struct Surveyed {
 pub(crate) async fn survey(
     config: &Config,
     common: &Common,
-    ready: Ready,
+    store: &OpenStore,
+    tenants: Vec<ReadyTenant>,
     mut selection: Selection<'_>,
     named: &mut Named,
 ) -> Result<Vec<Surveyed>, Failure> {
     let mut surveyed = Vec::new();
-    for tenant in ready.tenants {
-        let engine = tenant.tenant.engine(config, &ready.store)?;
+    for tenant in tenants {
+        let policy = config.policy.clone();
+        let engine = tenant.tenant.engine(config, policy, &store.store)?;
         let rotate = count(&engine, &tenant, common, &selection, named).await?;
         selection.took(rotate);
         surveyed.push(Surveyed {
@@ -68,17 +81,12 @@ async fn count(
     selection: &Selection<'_>,
     named: &mut Named,
 ) -> Result<u64, Failure> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        let name = &tenant.tenant.name;
-        Failure::preflight(miette::miette!(
-            "the accounts of {name} cannot be read, so nothing was sent: {error}"
-        ))
-    };
+    let unreadable = |error| preflight::unreadable(&tenant.tenant.name, &error);
     let (caller, query) = (tenant.caller.clone(), wiring::query(common));
-    let plan = engine.plan_as(caller, query).await;
-    let mut plan = selection.narrow(plan.map_err(|error| unreadable(&error))?);
+    let plan = selection.plan(engine, caller, query).await;
+    let mut plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
     let mut rotate = 0;
-    while let Some(planned) = plan.try_next().await.map_err(|error| unreadable(&error))? {
+    while let Some(planned) = plan.try_next().await.map_err(unreadable)? {
         named.see(&planned.account);
         rotate += u64::from(matches!(planned.decision, Decision::Rotate { .. }));
     }

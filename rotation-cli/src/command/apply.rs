@@ -11,24 +11,31 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::job::Job;
 use crate::output;
+use crate::summary::Summary;
 
 pub(super) async fn run(common: &Common, args: Apply) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let job = Job {
+        unsettled: false,
         reviewed: args.plan.as_deref().map(read_plan).transpose()?,
         max: args.max,
         events: args.events,
+        sharded: args.sharded,
     };
-    let summary = job.run(&config, common).await?;
+    Ok(tell(&job.run(&config, common).await?, common))
+}
+
+/// Says what was done, and how the program ends.
+pub(super) fn tell(summary: &Summary, common: &Common) -> Exit {
     let printed = match common.format {
-        Format::Json => output::json(&summary),
+        Format::Json => output::json(summary),
         Format::Table => summary.print(),
     };
     // what was done matters more than that it could not be told
     if let Err(failure) = printed {
         output::note(&format!("{:?}", failure.report));
     }
-    Ok(summary.exit())
+    summary.exit()
 }
 
 fn read_plan(path: &Path) -> Result<ReviewedPlan, Failure> {

@@ -1,11 +1,14 @@
 //! One file per command.
 
 mod apply;
+mod audit;
 mod demo;
 mod generate;
 mod init;
 mod keygen;
 mod plan;
+mod prune;
+mod recover;
 mod reveal;
 mod status;
 
@@ -20,12 +23,15 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { common, command } = args;
     match command {
         Command::Apply(args) => apply::run(&common, args).await,
+        Command::Audit(args) => audit::run(&common, &args),
         Command::Demo(args) => demo::run(common, args).await,
         Command::Generate(args) => generate::run(&common, &args),
         Command::Init => init::run(&common),
         Command::Keygen(args) => keygen::run(&common, &args),
         Command::Plan(args) => plan::run(&common, &args).await,
+        Command::Prune(args) => prune::run(&common, &args).await,
+        Command::Recover(args) => recover::run(&common, args).await,
         Command::Reveal(args) => reveal::run(&common, &args).await,
-        Command::Status => status::run(&common).await,
+        Command::Status(args) => status::run(&common, &args).await,
     }
 }

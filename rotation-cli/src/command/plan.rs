@@ -17,6 +17,7 @@ use crate::named::Named;
 use crate::output;
 use crate::preflight::{self, Purpose, Ready};
 use crate::reason::{ReasonCount, Reasons};
+use crate::stored;
 use crate::wiring;
 
 /// How many accounts a person reads; the plan document has all.
@@ -25,7 +26,7 @@ const MOST_ROWS: usize = 50;
 pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let mut interrupt = Interrupt::listen()?;
-    let tenants = wiring::tenants(&config, common)?;
+    let tenants = wiring::tenants(&config, common, args.sharded)?;
     let planning = async {
         let ready = preflight::check(&config, tenants, Purpose::Plan, common).await?;
         plan(&config, common, &ready, args.out.as_deref()).await
@@ -52,18 +53,15 @@ async fn plan(
         named: Named::new(&common.accounts),
     };
     for tenant in &ready.tenants {
-        let engine = tenant.tenant.engine(config, &ready.store)?;
+        let policy = config.policy.clone();
+        let engine = tenant.tenant.engine(config, policy, &ready.store.store)?;
         let name = &tenant.tenant.name;
-        let unreadable = |error: &dyn std::fmt::Display| {
-            Failure::preflight(miette::miette!(
-                "the accounts of {name} cannot be read: {error}"
-            ))
-        };
+        let unreadable = |error| preflight::unreadable(name, &error);
         let plan = engine
             .plan_as(tenant.caller.clone(), wiring::query(common))
             .await;
-        let mut plan = plan.map_err(|error| unreadable(&error))?;
-        while let Some(planned) = plan.try_next().await.map_err(|error| unreadable(&error))? {
+        let mut plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
+        while let Some(planned) = plan.try_next().await.map_err(unreadable)? {
             let taken = sink.take(&tenant.caller.tenant, &planned);
             taken.map_err(|error| unwritable(path, &error))?;
         }

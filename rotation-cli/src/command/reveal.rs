@@ -6,8 +6,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use miette::IntoDiagnostic;
 use rotation_core::{
-    AccountId, AccountKey, Password, RunId, SecretReader, TenantId, Version, VersionId,
-    VersionState,
+    AccountId, AccountKey, Password, RunId, TenantId, Version, VersionId, VersionState,
 };
 use secret_stores::Identities;
 use serde::Serialize;
@@ -20,25 +19,27 @@ use crate::stored::{self, Filter};
 
 pub(super) async fn run(common: &Common, args: &Reveal) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let mut filter = Filter::new(common)?;
+    let mut filter = Filter::of(common)?;
     let identities = Identities::from_file(&args.identity)
         .into_diagnostic()
         .map_err(Failure::usage)?;
     let reader = stored::open(&config, identities).await?;
     let mut sheet = Sheet::begin(common.format).map_err(unwritable)?;
-    let mut versions = reader.reveal(filter.select());
-    while let Some((version, password)) = versions
-        .try_next()
-        .await
-        .map_err(|error| stored::failure(&error))?
-    {
-        let wanted = args.all || version.state != VersionState::Previous;
-        if !wanted || !filter.takes(&version) {
-            continue;
-        }
-        if let Err(error) = sheet.add(&version, &password) {
-            allow_broken_pipe(error).map_err(unwritable)?;
-            return Ok(Exit::Done);
+    for select in filter.selects() {
+        let mut versions = reader.reveal(select);
+        while let Some((version, password)) = versions
+            .try_next()
+            .await
+            .map_err(|error| stored::failure(&error))?
+        {
+            let wanted = args.all || version.state != VersionState::Previous;
+            if !wanted || !filter.takes(&version) {
+                continue;
+            }
+            if let Err(error) = sheet.add(&version, &password) {
+                allow_broken_pipe(error).map_err(unwritable)?;
+                return Ok(Exit::Done);
+            }
         }
     }
     sheet.end().or_else(allow_broken_pipe).map_err(unwritable)?;

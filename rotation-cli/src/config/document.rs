@@ -3,16 +3,22 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::suggest::nearest;
 
-/// The stores and backends of the design, so that one which this binary lacks is told from a misspelt one.
-const STORES: &[&str] = &["sqlite", "exec", "openbao", "postgres"];
-const BACKENDS: &[&str] = &["graph", "powershell"];
+/// The stores and backends of the design, and whether this binary has them, so that one which it lacks is told from a
+/// misspelt one.
+const STORES: &[(&str, bool)] = &[
+    ("sqlite", cfg!(feature = "sqlite")),
+    ("postgres", cfg!(feature = "postgres")),
+    ("openbao", cfg!(feature = "openbao")),
+    ("exec", cfg!(feature = "exec")),
+];
+const BACKENDS: &[(&str, bool)] = &[("graph", true), ("powershell", false)];
 
 /// A configuration file as text.
 #[derive(Debug)]
@@ -26,6 +32,13 @@ pub(crate) struct Document {
 pub(crate) enum Step<'a> {
     Index(usize),
     Key(&'a str),
+}
+
+/// One step further than `steps`.
+pub(crate) fn below<'a>(steps: &[Step<'a>], next: Step<'a>) -> Vec<Step<'a>> {
+    let mut steps = steps.to_vec();
+    steps.push(next);
+    steps
 }
 
 impl Document {
@@ -62,8 +75,46 @@ impl Document {
     }
 
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        toml::from_str(&self.text)
-            .map_err(|error| ConfigError::from_toml(&self.path, &self.text, &error))
+        toml::from_str(&self.text).map_err(|error| self.refused(&error, &[]))
+    }
+
+    /// The value that `steps` lead to, if it is there.
+    pub(super) fn at<T: DeserializeOwned>(
+        &self,
+        steps: &[Step<'_>],
+    ) -> Result<Option<T>, ConfigError> {
+        let table = self.parsed()?;
+        let found = value(table.get_ref(), steps).cloned();
+        found
+            .map(|value| T::deserialize(value.into_deserializer()))
+            .transpose()
+            .map_err(|error| self.refused(&error, &[]))
+    }
+
+    /// The table that `steps` lead to, but for its keys `but`, which are read elsewhere.
+    pub(super) fn table<T: DeserializeOwned>(
+        &self,
+        steps: &[Step<'_>],
+        but: &[&str],
+    ) -> Result<T, ConfigError> {
+        let table = self.parsed()?;
+        let mut found = value(table.get_ref(), steps)
+            .cloned()
+            .ok_or_else(|| self.error(steps, "expected a table"))?;
+        if let DeValue::Table(table) = found.get_mut() {
+            for key in but {
+                table.remove(*key);
+            }
+        }
+        T::deserialize(found.into_deserializer()).map_err(|error| self.refused(&error, but))
+    }
+
+    fn parsed(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
+        DeTable::parse(&self.text).map_err(|error| self.refused(&error, &[]))
+    }
+
+    fn refused(&self, error: &toml::de::Error, also: &[&str]) -> ConfigError {
+        ConfigError::from_toml(&self.path, &self.text, error, also)
     }
 
     /// The key of `[policy]` that `message` names first in backticks.
@@ -81,20 +132,22 @@ impl Document {
         let Ok(table) = DeTable::parse(&self.text) else {
             return Ok(());
         };
-        let store = [Step::Key("store"), Step::Key("kind")];
-        self.check_built_in(table.get_ref(), &store, "store", STORES)?;
-        let tenants = table.get_ref().get("tenant").map(Spanned::get_ref);
-        let tenants = tenants
-            .and_then(DeValue::as_array)
-            .map_or(0, |all| all.len());
-        (0..tenants).try_for_each(|index| {
-            let backend = [
-                Step::Key("tenant"),
-                Step::Index(index),
-                Step::Key("backend"),
-            ];
-            self.check_built_in(table.get_ref(), &backend, "backend", BACKENDS)
-        })
+        let table = table.get_ref();
+        let (store, tenant) = ([Step::Key("store")], [Step::Key("tenant")]);
+        let copy = below(&store, Step::Key("copy"));
+        self.check_built_in(table, &below(&store, Step::Key("kind")), "store", STORES)?;
+        for one in each(table, &copy) {
+            self.check_built_in(table, &below(&one, Step::Key("kind")), "store", STORES)?;
+        }
+        for one in each(table, &tenant) {
+            self.check_built_in(
+                table,
+                &below(&one, Step::Key("backend")),
+                "backend",
+                BACKENDS,
+            )?;
+        }
+        Ok(())
     }
 
     fn check_built_in(
@@ -102,16 +155,20 @@ impl Document {
         table: &DeTable<'_>,
         steps: &[Step<'_>],
         what: &str,
-        known: &[&str],
+        known: &[(&str, bool)],
     ) -> Result<(), ConfigError> {
         let Some(name) = value(table, steps).and_then(|value| value.get_ref().as_str()) else {
             return Ok(());
         };
-        let (built_in, missing) = known.split_at(1);
+        let built_in: Vec<_> = known
+            .iter()
+            .filter(|(_, here)| *here)
+            .map(|(name, _)| *name)
+            .collect();
         let error = |message| self.error(steps, message);
         if built_in.contains(&name) {
             Ok(())
-        } else if missing.contains(&name) {
+        } else if known.iter().any(|(known, _)| *known == name) {
             Err(
                 error(format!("the {what} `{name}` is not built into this binary"))
                     .with_help(format!("use \"{}\"", built_in.join("\" or \""))),
@@ -124,6 +181,15 @@ impl Document {
             Err(unknown.with_suggestion(nearest(name, built_in.iter().copied())))
         }
     }
+}
+
+/// The way to each element of the array that `steps` lead to.
+fn each<'a>(table: &DeTable<'_>, steps: &[Step<'a>]) -> Vec<Vec<Step<'a>>> {
+    let array = value(table, steps).and_then(|value| value.get_ref().as_array());
+    let length = array.map_or(0, |all| all.len());
+    (0..length)
+        .map(|index| below(steps, Step::Index(index)))
+        .collect()
 }
 
 /// The span of the value that `steps` lead to, or of the last one on the way.

@@ -47,9 +47,18 @@ impl ConfigError {
         }
     }
 
-    pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+    /// What the parser says; `also` are keys that are right, but unknown to it.
+    pub(super) fn from_toml(
+        path: &Path,
+        text: &str,
+        error: &toml::de::Error,
+        also: &[&str],
+    ) -> Self {
         let message = redact_message(error.message());
-        match (suggestion(&message), message.split_once(", expected ")) {
+        match (
+            suggestion(&message, also),
+            message.split_once(", expected "),
+        ) {
             // one suggestion says more than the list of all names
             (Some(meant), Some((wrong, _))) => {
                 Self::new(path, text, error.span(), wrong.to_owned()).with_suggestion(Some(meant))

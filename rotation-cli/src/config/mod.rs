@@ -3,25 +3,33 @@
 mod document;
 mod error;
 mod redact;
+mod store;
 mod suggest;
 
-pub(crate) use document::{Document, Step};
+pub(crate) use document::{Document, Step, below};
 pub(crate) use error::ConfigError;
+#[cfg(feature = "exec")]
+pub(crate) use store::Exec;
+#[cfg(feature = "postgres")]
+pub(crate) use store::Postgres;
+pub(crate) use store::{Kind, Stores};
+#[cfg(feature = "openbao")]
+pub(crate) use store::{OpenBao, OpenBaoAuth, OpenBaoAuthKind};
 pub(crate) use suggest::nearest;
 
 use std::path::{Path, PathBuf};
 
 use rotation_core::Policy;
-use secret_stores::Recipients;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A configuration that was read whole, with the text that it was read from.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) policy: Policy,
-    pub(crate) store: Store,
+    pub(crate) stores: Stores,
+    pub(crate) audit: Audit,
     pub(crate) tenants: Vec<Tenant>,
     document: Document,
 }
@@ -31,24 +39,39 @@ pub(crate) struct Config {
 struct Shape {
     #[serde(default)]
     policy: Policy,
-    store: Store,
+    // its keys depend on its kind
+    #[serde(rename = "store")]
+    _store: IgnoredAny,
+    #[serde(default)]
+    audit: Audit,
     #[serde(default, rename = "tenant")]
     tenants: Vec<Tenant>,
 }
 
-/// Where passwords are kept.
+/// Whether, and where, every decision and outcome is put on record.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Store {
-    kind: StoreKind,
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    enabled: bool,
     path: PathBuf,
-    recipients: Vec<String>,
 }
 
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            path: PathBuf::from("rotation-audit.jsonl"),
+        }
+    }
+}
+
+/// Where a secret is to be found; never the secret itself.
+#[cfg(feature = "postgres")]
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoreKind {
-    Sqlite,
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretAt {
+    pub(crate) env: Option<String>,
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// One tenant, and how to reach it.
@@ -111,16 +134,21 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, is not TOML, has an unknown key, lacks one, or has a value that cannot work.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        let document = Document::read(path)?;
+        Self::of(Document::read(path)?)
+    }
+
+    fn of(document: Document) -> Result<Self, ConfigError> {
         document.check_what_is_built_in()?;
         let Shape {
             policy,
-            store,
+            _store,
+            audit,
             tenants,
         } = document.parse()?;
         let config = Self {
             policy,
-            store,
+            stores: Stores::read(&document)?,
+            audit,
             tenants,
             document,
         };
@@ -133,25 +161,15 @@ impl Config {
         &self.document
     }
 
-    /// The store's file.
-    pub(crate) fn store_path(&self) -> PathBuf {
-        let StoreKind::Sqlite = self.store.kind;
-        self.document.resolve(&self.store.path)
-    }
-
-    /// The public keys that passwords are sealed to.
-    pub(crate) fn recipients(&self) -> Result<Recipients, ConfigError> {
-        Recipients::parse(&self.store.recipients).map_err(|error| {
-            let at = [Step::Key("store"), Step::Key("recipients")];
-            self.document
-                .error(&at, error.to_string())
-                .with_help("`rotation keygen --out key.txt` makes a pair and prints its public key")
-        })
+    /// The audit record, unless there is to be none.
+    pub(crate) fn audit_path(&self) -> Option<PathBuf> {
+        self.audit
+            .enabled
+            .then(|| self.document.resolve(&self.audit.path))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         check_policy(&self.policy, &self.document)?;
-        self.recipients()?;
         if self.tenants.is_empty() {
             return Err(self
                 .document

@@ -11,13 +11,15 @@ pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, name)| name.to_owned())
 }
 
-/// What was meant by the name that a message of serde finds unknown: "unknown field `x`, expected one of `a`, `b`".
-pub(super) fn suggestion(message: &str) -> Option<String> {
+/// What was meant by the name that a message of serde finds unknown: "unknown field `x`, expected one of `a`, `b`", or
+/// one of `also`.
+pub(super) fn suggestion(message: &str, also: &[&str]) -> Option<String> {
     let rest = message
         .strip_prefix("unknown field `")
         .or_else(|| message.strip_prefix("unknown variant `"))?;
     let (found, expected) = rest.split_once("`, expected ")?;
-    nearest(found, expected.split('`').skip(1).step_by(2))
+    let expected = expected.split('`').skip(1).step_by(2);
+    nearest(found, expected.chain(also.iter().copied()))
 }
 
 /// How many characters to insert, delete or replace (Levenshtein), by one row of the table at a time.
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn reads_the_messages_of_serde() {
         let message = "unknown field `clientid`, expected one of `id`, `client_id`, `cloud`";
-        assert_eq!(suggestion(message).as_deref(), Some("client_id"));
-        assert_eq!(suggestion("missing field `id`"), None);
+        assert_eq!(suggestion(message, &[]).as_deref(), Some("client_id"));
+        assert_eq!(suggestion("missing field `id`", &[]), None);
     }
 }

@@ -4,17 +4,7 @@ const KEY: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8
 
 fn error(text: &str) -> String {
     let document = Document::of(&text.replace("KEY", KEY));
-    let checked = document.check_what_is_built_in().and_then(|()| {
-        let shape: Shape = document.parse()?;
-        let config = Config {
-            policy: shape.policy,
-            store: shape.store,
-            tenants: shape.tenants,
-            document,
-        };
-        config.check()
-    });
-    let report = miette::Report::new(checked.expect_err(text));
+    let report = miette::Report::new(Config::of(document).expect_err(text));
     let plain = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::none());
     let mut shown = String::new();
     plain

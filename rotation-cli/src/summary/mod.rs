@@ -1,4 +1,4 @@
-//! What an `apply` did: for programs one object, for people a page.
+//! What an `apply` or `recover` did: for programs one object, for people a page.
 
 mod page;
 
@@ -18,6 +18,9 @@ pub(crate) struct Summary {
     /// Accounts that the command line names and nobody has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
+    /// The hash that the audit record ends with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_head: Option<String>,
     interrupted: bool,
     tenants: Vec<TenantSummary>,
 }
@@ -41,10 +44,16 @@ pub(crate) struct TenantSummary {
 #[derive(Clone, Debug, Default, Serialize)]
 struct Totals {
     rotated: u64,
+    /// Among them, those that an earlier run had left unsettled.
+    settled: u64,
     skipped: u64,
     denied: u64,
     failed: u64,
     unsettled: u64,
+    /// Left to another run at work on the same store.
+    left_to_others: u64,
+    /// Somebody else changed their password since we committed ours.
+    drifted: u64,
     /// Due, but the run stopped before their turn came.
     not_tried: u64,
     seconds: f64,
@@ -56,10 +65,13 @@ struct Totals {
 impl Totals {
     fn add(&mut self, other: &Self) {
         self.rotated += other.rotated;
+        self.settled += other.settled;
         self.skipped += other.skipped;
         self.denied += other.denied;
         self.failed += other.failed;
         self.unsettled += other.unsettled;
+        self.left_to_others += other.left_to_others;
+        self.drifted += other.drifted;
         self.not_tried += other.not_tried;
         self.seconds += other.seconds;
         self.requests += other.requests;
@@ -86,6 +98,8 @@ impl TenantSummary {
         self.totals.rotated = report.rotated;
         self.totals.failed = report.failed;
         self.totals.unsettled = report.unsettled;
+        self.totals.left_to_others = report.left_to_others;
+        self.totals.drifted = report.drifted;
         self.totals.not_tried = report.not_tried;
         self.totals.seconds = report.seconds;
         self.stopped = report.stopped;
@@ -109,6 +123,17 @@ impl TenantSummary {
         self
     }
 
+    /// How many of the rotated accounts an earlier run had left unsettled.
+    pub(crate) fn with_settled(mut self, settled: u64) -> Self {
+        self.totals.settled = settled;
+        self
+    }
+
+    /// Whether the run came to its own end.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.stopped.is_none() && !self.events_lost
+    }
+
     /// What was asked of the directory.
     pub(crate) fn with_traffic(mut self, traffic: Traffic) -> Self {
         self.totals.requests = traffic.requests;
@@ -126,15 +151,26 @@ impl TenantSummary {
 }
 
 impl Summary {
-    /// Nothing was done yet; nobody has the accounts `missing`, which the command line names.
-    pub(crate) fn new(run_id: RunId, missing: Vec<String>) -> Self {
+    /// Nothing was done yet.
+    pub(crate) fn new(run_id: RunId) -> Self {
         Self {
             run_id,
             totals: Totals::default(),
-            missing,
+            missing: Vec::new(),
+            audit_head: None,
             interrupted: false,
             tenants: Vec::new(),
         }
+    }
+
+    /// Nobody has the accounts `missing`, which the command line names.
+    pub(crate) fn with_missing(self, missing: Vec<String>) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// The hash that the audit record ends with.
+    pub(crate) fn with_audit_head(self, audit_head: Option<String>) -> Self {
+        Self { audit_head, ..self }
     }
 
     /// Whether somebody asked to stop.
@@ -158,9 +194,11 @@ impl Summary {
         self.totals.seconds
     }
 
-    /// Whether events could not be written, so that nothing more must happen.
-    pub(crate) fn events_lost(&self) -> bool {
-        self.tenants.iter().any(|tenant| tenant.events_lost)
+    /// Whether what happens can no longer be written down, so that nothing more must happen.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.tenants.iter().any(|tenant| {
+            tenant.events_lost || matches!(tenant.stopped, Some(StopReason::Unrecorded { .. }))
+        })
     }
 
     /// How the program ends after this.
@@ -177,7 +215,12 @@ impl Summary {
         let tripped = |tenant: &TenantSummary| {
             matches!(
                 tenant.stopped,
-                Some(StopReason::Canary { .. } | StopReason::Failures { .. })
+                Some(
+                    StopReason::Canary { .. }
+                        | StopReason::Failures { .. }
+                        | StopReason::LeaseLost { .. }
+                        | StopReason::Unrecorded { .. }
+                )
             )
         };
         let cut_short = |tenant: &TenantSummary| tenant.stopped.is_some() || tenant.events_lost;

@@ -1,6 +1,6 @@
 //! The page that a person reads after a run.
 
-use rotation_core::{AccountProblem, StopReason};
+use rotation_core::{AccountProblem, Problem, StopReason};
 
 use super::{Summary, TenantSummary};
 use crate::exit::{Exit, Failure};
@@ -13,7 +13,11 @@ const MOST_PROBLEMS: usize = 10;
 impl Summary {
     /// Prints the page.
     pub(crate) fn print(&self) -> Result<(), Failure> {
+        if self.tenants.is_empty() {
+            return output::line("No tenant, so nothing was done.");
+        }
         self.print_counts()?;
+        self.print_what_else()?;
         self.print_reasons()?;
         self.print_trouble()?;
         for name in &self.missing {
@@ -47,6 +51,30 @@ impl Summary {
             table.add_row(row);
         }
         output::line(&table.trim_fmt())
+    }
+
+    /// What not every run has to tell.
+    fn print_what_else(&self) -> Result<(), Failure> {
+        let totals = &self.totals;
+        let lines = [
+            (totals.settled, "were unsettled before, and are settled"),
+            (
+                totals.left_to_others,
+                "were left to another run at work on the same store",
+            ),
+            (
+                totals.drifted,
+                "have a password that somebody else set after us: `rotation status --verify` shows them",
+            ),
+        ];
+        let mut table = output::table(&[]);
+        for (accounts, what) in lines.iter().filter(|(accounts, _)| *accounts > 0) {
+            table.add_row([accounts.to_string(), (*what).to_owned()]);
+        }
+        if table.is_empty() {
+            return Ok(());
+        }
+        output::line(&format!("\nOf these accounts:\n{}", table.trim_fmt()))
     }
 
     /// Why accounts were skipped or denied, the most frequent reasons first.
@@ -85,8 +113,8 @@ impl Summary {
                 "Interrupted. No password is lost: the next `rotation apply` goes on and settles what was under way."
             }
             _ if self.totals.unsettled > 0 => {
-                "Some accounts are unsettled: every password they may have is kept. `rotation status` shows them, the \
-                 next `rotation apply` settles them, `rotation reveal` reads the passwords."
+                "Some accounts are unsettled: every password they may have is kept. `rotation status` shows them, \
+                 `rotation recover` settles them, and so does the next `rotation apply`."
             }
             _ => {
                 "`rotation status` shows what the store holds, `rotation reveal --identity KEY` reads passwords."
@@ -98,6 +126,9 @@ impl Summary {
 fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
     if let Some(stopped) = &tenant.stopped {
         output::line(&format!("\n{}: {}", tenant.name, describe(stopped)))?;
+        if let StopReason::LeaseLost { problem } | StopReason::Unrecorded { problem } = stopped {
+            print_fix(problem)?;
+        }
     }
     if tenant.totals.not_tried > 0 {
         let count = tenant.totals.not_tried;
@@ -117,7 +148,11 @@ fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
 fn print_problem(one: &AccountProblem) -> Result<(), Failure> {
     let what = if one.unsettled { "unsettled" } else { "failed" };
     output::line(&format!("\n{} {what}: {}", one.upn, one.problem))?;
-    match &one.problem.fix {
+    print_fix(&one.problem)
+}
+
+fn print_fix(problem: &Problem) -> Result<(), Failure> {
+    match &problem.fix {
         Some(fix) => output::line(&format!("  → {fix}")),
         None => Ok(()),
     }
@@ -138,6 +173,12 @@ fn describe(stopped: &StopReason) -> String {
         StopReason::Interrupted => "stopped, because somebody asked for it".to_owned(),
         StopReason::Unreadable { problem } => {
             format!("stopped, because the accounts could not be read to their end: {problem}")
+        }
+        StopReason::LeaseLost { problem } => {
+            format!("stopped, because other runs may take over its accounts: {problem}")
+        }
+        StopReason::Unrecorded { problem } => {
+            format!("stopped, because what is done must be on record: {problem}")
         }
         _ => "stopped".to_owned(),
     }

@@ -10,13 +10,20 @@ use crate::world::World;
 /// How many sign-ins are under way at once.
 const AT_ONCE: usize = 16;
 
-struct SignIn<'a> {
+pub(crate) struct SignIn<'a> {
     client: Client,
     world: &'a World,
 }
 
-impl SignIn<'_> {
-    async fn works(&self, upn: &str, password: &str) -> bool {
+impl<'a> SignIn<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self {
+            client: Client::new(),
+            world,
+        }
+    }
+
+    pub(crate) async fn works(&self, upn: &str, password: &str) -> bool {
         let tenant = &self.world.tenant;
         let url = format!(
             "{}/{}/oauth2/v2.0/token",
@@ -58,10 +65,7 @@ async fn every_account_signs_in_with_the_stores_current_version_and_with_no_old_
         .map(|version| (version.account, version.password))
         .collect();
     assert_eq!(current.len() as u64, rotated);
-    let sign_in = SignIn {
-        client: Client::new(),
-        world: &world,
-    };
+    let sign_in = SignIn::new(&world);
     let checks = world.tenant.users().into_iter().map(|user| {
         let (sign_in, current) = (&sign_in, &current);
         async move {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt;
 use reqwest::{Client, StatusCode, Url};
-use rotation_core::{SecretReader, Select, VersionState};
+use rotation_core::{Select, VersionState};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 

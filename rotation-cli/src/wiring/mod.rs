@@ -1,22 +1,18 @@
 //! From the configuration to a store and one engine per tenant. Nothing is sent yet.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+mod secret;
+pub(crate) mod store;
+
 use std::sync::Arc;
 
 use backend_graph::{Cloud, Credential, GraphBackend, GraphConfig};
-use rotation_core::{AccountQuery, Engine, RotationBackend, SecretStore, StoreError};
-use secrecy::SecretString;
-use secret_stores::SqliteStore;
-use zeroize::Zeroizing;
+use rotation_core::{AccountQuery, Engine, EngineOptions, Policy, RotationBackend, SecretStore};
 
-use crate::args::Common;
+use crate::args::{Common, Sharded};
 use crate::config::{self, Config, ConfigError, Step, nearest};
 use crate::exit::Failure;
-
-/// A file with a secret in it is small; whatever is larger is another file.
-const LONGEST_SECRET: usize = 64 * 1024;
+use crate::output;
+use secret::SecretPlace;
 
 /// A tenant, and the way to its directory.
 #[derive(Clone, Debug)]
@@ -31,30 +27,29 @@ impl Tenant {
     pub(crate) fn engine(
         &self,
         config: &Config,
-        store: &Arc<SqliteStore>,
+        policy: Policy,
+        store: &Arc<dyn SecretStore>,
     ) -> Result<Engine, Failure> {
         let backend: Arc<dyn RotationBackend> = Arc::<GraphBackend>::clone(&self.backend);
-        let store: Arc<dyn SecretStore> = Arc::<SqliteStore>::clone(store);
-        Engine::new(backend, store, config.policy.clone())
+        let mut options = EngineOptions::default();
+        options.lease = config.stores.lease.unwrap_or(options.lease);
+        Engine::new(backend, Arc::clone(store), policy)
+            .map(|engine| engine.with_options(options))
             .map_err(|error| Failure::usage(miette::miette!("{error}")))
     }
 }
 
-/// The tenants that the command line asks for: all of the configuration, unless it names some.
+/// The tenants that the command line asks for: all of the configuration, unless it names some or a shard.
 ///
 /// # Errors
 /// If one that it names is not in the configuration, or if one cannot work as configured.
-pub(crate) fn tenants(config: &Config, common: &Common) -> Result<Vec<Tenant>, Failure> {
-    check_names(config, &common.tenants)?;
-    let wanted = |name: &str| {
-        common.tenants.is_empty()
-            || common
-                .tenants
-                .iter()
-                .any(|one| one.eq_ignore_ascii_case(name))
-    };
-    let all = config.tenants.iter().enumerate();
-    all.filter(|(_, tenant)| wanted(&tenant.id))
+pub(crate) fn tenants(
+    config: &Config,
+    common: &Common,
+    sharded: Sharded,
+) -> Result<Vec<Tenant>, Failure> {
+    asked(config, common, sharded)?
+        .into_iter()
         .map(|(index, tenant)| {
             let backend = backend(config, index, tenant).map_err(Failure::usage)?;
             Ok(Tenant {
@@ -65,16 +60,35 @@ pub(crate) fn tenants(config: &Config, common: &Common) -> Result<Vec<Tenant>, F
         .collect()
 }
 
-/// Opens the store, and makes it if there is none.
+/// The same as they are configured, each with its place. That there is none in a shard is said, and no error.
 ///
 /// # Errors
-/// If it cannot be used.
-pub(crate) async fn store(config: &Config) -> Result<Arc<SqliteStore>, StoreError> {
-    let recipients = config
-        .recipients()
-        .map_err(|error| StoreError::Unusable(rotation_core::Problem::new(error.to_string())))?;
-    let store = SqliteStore::open(&config.store_path(), &recipients).await?;
-    Ok(Arc::new(store))
+/// If one that it names is not in the configuration.
+pub(crate) fn asked<'a>(
+    config: &'a Config,
+    common: &Common,
+    sharded: Sharded,
+) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
+    check_names(config, &common.tenants)?;
+    let wanted = |name: &str| {
+        common.tenants.is_empty()
+            || common
+                .tenants
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(name))
+    };
+    let mut tenants: Vec<_> = config.tenants.iter().enumerate().collect();
+    if let Some(shard) = sharded.shard {
+        tenants = shard.pick(tenants, |(_, tenant)| &tenant.id);
+    }
+    tenants.retain(|(_, tenant)| wanted(&tenant.id));
+    if let (Some(shard), true) = (sharded.shard, tenants.is_empty()) {
+        let number = config.tenants.len();
+        output::note(&format!(
+            "shard {shard} has none of these {number} tenants: nothing to do"
+        ));
+    }
+    Ok(tenants)
 }
 
 /// The accounts that the command line asks for.
@@ -108,7 +122,13 @@ fn backend(
     tenant: &config::Tenant,
 ) -> Result<GraphBackend, ConfigError> {
     let at = At { config, index };
-    let credential = Credential::ClientSecret(secret(&at, tenant)?);
+    let place = SecretPlace {
+        document: config.document(),
+        steps: &at.steps(&["credential"]),
+        what: &format!("the client secret of tenant {}", tenant.id),
+    };
+    let (env, file) = (&tenant.credential.env, &tenant.credential.file);
+    let credential = Credential::ClientSecret(place.read(env.as_deref(), file.as_deref())?);
     let graph = GraphConfig::new(&tenant.id, &tenant.client_id, credential)
         .with_cloud(cloud(&at, &tenant.cloud)?)
         .with_pim(tenant.pim);
@@ -122,13 +142,14 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {
+    fn steps<'k>(&self, keys: &[&'k str]) -> Vec<Step<'k>> {
         let tenant = [Step::Key("tenant"), Step::Index(self.index)];
-        let steps: Vec<_> = tenant
-            .into_iter()
-            .chain(keys.iter().copied().map(Step::Key))
-            .collect();
-        self.config.document().error(&steps, message)
+        let keys = keys.iter().copied().map(Step::Key);
+        tenant.into_iter().chain(keys).collect()
+    }
+
+    fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {
+        self.config.document().error(&self.steps(keys), message)
     }
 
     /// A mistake that the backend found, at the key that holds what it names.
@@ -168,61 +189,4 @@ fn cloud(at: &At<'_>, cloud: &config::Cloud) -> Result<Cloud, ConfigError> {
                 .map_err(|error| at.refused(&error))
         }
     }
-}
-
-fn secret(at: &At<'_>, tenant: &config::Tenant) -> Result<SecretString, ConfigError> {
-    let credential = &tenant.credential;
-    match (&credential.env, &credential.file) {
-        (Some(name), None) => secret_of_variable(at, &tenant.id, name),
-        (None, Some(file)) => {
-            let path = at.config.document().resolve(file);
-            read_secret(&path).map_err(|error| {
-                let message = format!(
-                    "cannot read the client secret of tenant {} from {}: {error}",
-                    tenant.id,
-                    path.display()
-                );
-                at.error(&["credential", "file"], message)
-            })
-        }
-        (Some(_), Some(_)) | (None, None) => Err(at.error(
-            &["credential"],
-            "the client secret stands in one place: expected either `env`, the name of a variable, or `file`",
-        )),
-    }
-}
-
-fn secret_of_variable(at: &At<'_>, tenant: &str, name: &str) -> Result<SecretString, ConfigError> {
-    let wrong = |what: &str| {
-        at.error(
-            &["credential", "env"],
-            format!(
-                "the environment variable {name} with the client secret of tenant {tenant} {what}"
-            ),
-        )
-    };
-    match std::env::var(name) {
-        Ok(value) if value.trim().is_empty() => Err(wrong("is empty")),
-        Ok(value) => Ok(exact(&Zeroizing::new(value))),
-        Err(std::env::VarError::NotPresent) => Err(wrong("is not set")
-            .with_help("set it where this program is started, from the secrets of your CI")),
-        Err(std::env::VarError::NotUnicode(_)) => Err(wrong("is not text")),
-    }
-}
-
-fn read_secret(path: &Path) -> io::Result<SecretString> {
-    // one byte more than is read, so that the buffer never grows and leaves a copy behind
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST_SECRET + 1));
-    File::open(path)?
-        .take(LONGEST_SECRET as u64)
-        .read_to_string(&mut text)?;
-    if text.len() == LONGEST_SECRET {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(exact(&text))
-}
-
-/// Without the line end that editors add, in a buffer that need not shrink.
-fn exact(text: &str) -> SecretString {
-    SecretString::from(Box::<str>::from(text.trim_end_matches(['\r', '\n'])))
 }

@@ -1,0 +1,18 @@
+//! `rotation recover`: settles what earlier runs left unsettled, and rotates nothing else.
+
+use super::apply::tell;
+use crate::args::{Common, Recover};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::job::Job;
+
+pub(super) async fn run(common: &Common, args: Recover) -> Result<Exit, Failure> {
+    let config = Config::load(common.config()).map_err(Failure::usage)?;
+    let job = Job {
+        unsettled: true,
+        events: args.events,
+        sharded: args.sharded,
+        ..Job::default()
+    };
+    Ok(tell(&job.run(&config, common).await?, common))
+}

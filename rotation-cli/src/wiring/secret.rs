@@ -1,0 +1,91 @@
+//! Secrets from where the configuration says they are: a variable of the environment, or a file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::config::{ConfigError, Document, Step, below};
+
+/// A file with a secret in it is small; whatever is larger is another file.
+const LONGEST: usize = 64 * 1024;
+
+/// The place in a configuration that names where a secret is.
+pub(super) struct SecretPlace<'a> {
+    pub(super) document: &'a Document,
+    /// The way to the table with `env` or `file`.
+    pub(super) steps: &'a [Step<'a>],
+    /// What it is, as in "the client secret of tenant contoso.com".
+    pub(super) what: &'a str,
+}
+
+impl SecretPlace<'_> {
+    /// The secret that `env` or `file` has.
+    ///
+    /// # Errors
+    /// Unless exactly one of them is named, and has it.
+    pub(super) fn read(
+        &self,
+        env: Option<&str>,
+        file: Option<&Path>,
+    ) -> Result<SecretString, ConfigError> {
+        match (env, file) {
+            (Some(name), None) => self.of_variable(name),
+            (None, Some(file)) => {
+                let path = self.document.resolve(file);
+                read(&path).map_err(|error| {
+                    let (what, path) = (self.what, path.display());
+                    self.error("file", format!("cannot read {what} from {path}: {error}"))
+                })
+            }
+            (Some(_), Some(_)) | (None, None) => Err(self.document.error(
+                self.steps,
+                format!(
+                    "{} stands in one place: expected either `env`, the name of a variable, or `file`",
+                    self.what
+                ),
+            )),
+        }
+    }
+
+    fn of_variable(&self, name: &str) -> Result<SecretString, ConfigError> {
+        let wrong = |how: &str| {
+            let what = self.what;
+            self.error(
+                "env",
+                format!("the environment variable {name} with {what} {how}"),
+            )
+        };
+        match std::env::var(name) {
+            Ok(value) if value.trim().is_empty() => Err(wrong("is empty")),
+            Ok(value) => Ok(exact(&Zeroizing::new(value))),
+            Err(std::env::VarError::NotPresent) => Err(wrong("is not set")
+                .with_help("set it where this program is started, from the secrets of your CI")),
+            Err(std::env::VarError::NotUnicode(_)) => Err(wrong("is not text")),
+        }
+    }
+
+    fn error(&self, key: &str, message: String) -> ConfigError {
+        let steps = below(self.steps, Step::Key(key));
+        self.document.error(&steps, message)
+    }
+}
+
+fn read(path: &Path) -> io::Result<SecretString> {
+    // one byte more than is read, so that the buffer never grows and leaves a copy behind
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
+    File::open(path)?
+        .take(LONGEST as u64)
+        .read_to_string(&mut text)?;
+    if text.len() == LONGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(exact(&text))
+}
+
+/// Without the line end that editors add, in a buffer that need not shrink.
+fn exact(text: &str) -> SecretString {
+    SecretString::from(Box::<str>::from(text.trim_end_matches(['\r', '\n'])))
+}

@@ -1,0 +1,392 @@
+//! The one place that knows every kind of store: how its keys become one, and how it is opened, read and closed.
+
+#[cfg(any(feature = "exec", feature = "openbao", feature = "postgres"))]
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use rotation_core::{Lease, Problem, SecretReader, SecretStore, Select, StoreError, Version};
+#[cfg(feature = "exec")]
+use secret_stores::{ExecConfig, ExecReader, ExecStore};
+use secret_stores::{Identities, Recipients};
+#[cfg(feature = "openbao")]
+use secret_stores::{JwtSource, OpenBaoAuth, OpenBaoConfig, OpenBaoReader, OpenBaoStore};
+#[cfg(feature = "postgres")]
+use secret_stores::{PostgresConfig, PostgresReader, PostgresStore, PostgresTls};
+#[cfg(feature = "sqlite")]
+use secret_stores::{SqliteReader, SqliteStore};
+
+#[cfg(any(feature = "openbao", feature = "postgres"))]
+use super::secret::SecretPlace;
+use crate::config::{Config, ConfigError, Document, Kind, Step, below};
+
+/// The stores of a configuration, with everything it takes to open them.
+pub(crate) struct Stores {
+    primary: Place,
+}
+
+/// A store that is open for writing.
+pub(crate) struct OpenStore {
+    pub(crate) store: Arc<dyn SecretStore>,
+    close: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+/// What reads a store: its versions without any key, and their passwords with the private one.
+#[async_trait]
+pub(crate) trait StoreReader: SecretReader {
+    /// The versions that `select` names, as [`SecretStore::versions`] gives them.
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>>;
+
+    /// Who is at work, each with the time until its lease lapses; `None` if the store cannot tell.
+    async fn leases(&self) -> Result<Option<Vec<(Lease, Duration)>>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// One store, closed.
+enum Place {
+    #[cfg(feature = "exec")]
+    Exec(ExecConfig),
+    #[cfg(feature = "openbao")]
+    OpenBao(OpenBaoConfig),
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresConfig, Recipients),
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf, Recipients),
+}
+
+impl Stores {
+    /// Reads the secrets that the stores of `config` need. Opens none of them.
+    ///
+    /// # Errors
+    /// If a secret, or a file that is named, is not there.
+    pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
+        let at = [Step::Key("store")];
+        let primary = Place::of(
+            &config.stores.primary,
+            &At {
+                document: config.document(),
+                steps: &at,
+            },
+        )?;
+        Ok(Self { primary })
+    }
+
+    /// Opens what versions are written to, and makes what is not there yet.
+    ///
+    /// # Errors
+    /// If the primary store cannot be used.
+    pub(crate) async fn open(&self) -> Result<OpenStore, StoreError> {
+        self.primary.open().await
+    }
+
+    /// Opens the primary store for reading.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be used.
+    pub(crate) async fn read(
+        &self,
+        identities: Identities,
+    ) -> Result<Box<dyn StoreReader>, StoreError> {
+        self.primary.read(identities).await
+    }
+
+    /// The primary store, for people.
+    pub(crate) fn name(&self) -> String {
+        self.primary.name()
+    }
+}
+
+impl OpenStore {
+    fn new<S, F>(store: S, close: impl FnOnce(S) -> F + Send + Sync + 'static) -> Self
+    where
+        S: SecretStore + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let store = Arc::new(store);
+        let last = Arc::clone(&store);
+        let close = move || match Arc::try_unwrap(last) {
+            Ok(store) => close(store).boxed(),
+            // somebody still uses it; it finishes what was handed over by itself
+            Err(_) => futures::future::ready(()).boxed(),
+        };
+        Self {
+            store,
+            close: Box::new(close),
+        }
+    }
+
+    /// Writes out what the store still holds back, if we are its last user.
+    pub(crate) async fn close(self) {
+        drop(self.store);
+        (self.close)().await;
+    }
+}
+
+impl Place {
+    fn of(kind: &Kind, at: &At<'_>) -> Result<Self, ConfigError> {
+        Ok(match kind {
+            #[cfg(feature = "exec")]
+            Kind::Exec(keys) => Self::Exec(at.exec(keys)?),
+            #[cfg(feature = "openbao")]
+            Kind::OpenBao(keys, recipients) => Self::OpenBao(at.openbao(keys, recipients.clone())?),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(keys, recipients) => {
+                Self::Postgres(at.postgres(keys)?, recipients.clone())
+            }
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(keys, recipients) => {
+                Self::Sqlite(at.document.resolve(&keys.path), recipients.clone())
+            }
+        })
+    }
+
+    async fn open(&self) -> Result<OpenStore, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "exec")]
+            Self::Exec(config) => {
+                OpenStore::new(ExecStore::open(config.clone()).await?, ExecStore::close)
+            }
+            #[cfg(feature = "openbao")]
+            Self::OpenBao(config) => OpenStore::new(
+                OpenBaoStore::open(config.clone()).await?,
+                |store| async move { drop(store) },
+            ),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(config, recipients) => OpenStore::new(
+                PostgresStore::open(config.clone(), recipients).await?,
+                PostgresStore::close,
+            ),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path, recipients) => OpenStore::new(
+                SqliteStore::open(path, recipients).await?,
+                SqliteStore::close,
+            ),
+        })
+    }
+
+    async fn read(&self, identities: Identities) -> Result<Box<dyn StoreReader>, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "exec")]
+            Self::Exec(config) => Box::new(ExecReader::open(config.clone()).await?),
+            #[cfg(feature = "openbao")]
+            Self::OpenBao(config) => {
+                Box::new(OpenBaoReader::open(config.clone(), identities).await?)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(config, _) => {
+                Box::new(PostgresReader::open(config.clone(), identities).await?)
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path, _) => Box::new(SqliteReader::open(path, identities).await?),
+        })
+    }
+
+    fn name(&self) -> String {
+        match self {
+            #[cfg(feature = "exec")]
+            Self::Exec(config) => format!(
+                "{} with {}",
+                config.program.display(),
+                config.ledger.display()
+            ),
+            #[cfg(feature = "openbao")]
+            Self::OpenBao(_) => "the OpenBao store".to_owned(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => "the Postgres store".to_owned(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path, _) => path.display().to_string(),
+        }
+    }
+}
+
+/// The table of a store in the configuration.
+struct At<'a> {
+    document: &'a Document,
+    steps: &'a [Step<'a>],
+}
+
+impl At<'_> {
+    #[cfg(feature = "exec")]
+    fn exec(&self, keys: &crate::config::Exec) -> Result<ExecConfig, ConfigError> {
+        let (program, args) = keys
+            .program
+            .split_first()
+            .filter(|(program, _)| !program.is_empty())
+            .ok_or_else(|| {
+                self.error(
+                    "program",
+                    "no program: expected its name and then its arguments",
+                )
+            })?;
+        // one with a slash in it lies beside the configuration, like every other file; others are looked for in PATH
+        let program = match program.contains('/') {
+            true => self.document.resolve(Path::new(program)),
+            false => PathBuf::from(program),
+        };
+        let config = ExecConfig::new(program, self.document.resolve(&keys.path)).with_args(args);
+        Ok(match keys.timeout {
+            Some(timeout) => config.with_timeout(timeout.duration()),
+            None => config,
+        })
+    }
+
+    #[cfg(feature = "openbao")]
+    fn openbao(
+        &self,
+        keys: &crate::config::OpenBao,
+        recipients: Option<Recipients>,
+    ) -> Result<OpenBaoConfig, ConfigError> {
+        let mut config = OpenBaoConfig::new(&keys.address, self.openbao_auth(&keys.auth)?);
+        let ca_pem = keys
+            .ca_file
+            .as_deref()
+            .map(|file| self.file("ca_file", file))
+            .transpose()?;
+        let text = |pem: Vec<u8>| {
+            String::from_utf8(pem)
+                .map_err(|_| self.error("ca_file", "expected certificates in PEM, found no text"))
+        };
+        config.ca_pem = ca_pem.map(text).transpose()?;
+        config.namespace.clone_from(&keys.namespace);
+        config.mount = keys.mount.clone().unwrap_or(config.mount);
+        config.prefix = keys.prefix.clone().unwrap_or(config.prefix);
+        config.recipients = recipients;
+        Ok(config)
+    }
+
+    #[cfg(feature = "openbao")]
+    fn openbao_auth(&self, auth: &crate::config::OpenBaoAuth) -> Result<OpenBaoAuth, ConfigError> {
+        use crate::config::OpenBaoAuthKind::{AppRole, Jwt, Token};
+        let steps = below(self.steps, Step::Key("auth"));
+        let needs = |key: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| {
+                self.document.error(
+                    &steps,
+                    format!("missing field `{key}`, which this kind of login needs"),
+                )
+            })
+        };
+        let read = |what| {
+            let place = SecretPlace {
+                document: self.document,
+                steps: &steps,
+                what,
+            };
+            place.read(auth.env.as_deref(), auth.file.as_deref())
+        };
+        let mount = |usual: &str| auth.mount.clone().unwrap_or_else(|| usual.to_owned());
+        Ok(match auth.kind {
+            AppRole => OpenBaoAuth::AppRole {
+                role_id: needs("role_id", &auth.role_id)?,
+                secret_id: read("the secret id of the OpenBao store")?,
+                mount: mount("approle"),
+            },
+            Jwt => OpenBaoAuth::Jwt {
+                role: needs("role", &auth.role)?,
+                jwt: match (&auth.env, &auth.file) {
+                    // read anew for each login
+                    (None, Some(file)) => JwtSource::File(self.document.resolve(file)),
+                    _ => JwtSource::Text(read("the identity token for the OpenBao store")?),
+                },
+                mount: mount("jwt"),
+            },
+            Token => OpenBaoAuth::Token(read("the token of the OpenBao store")?),
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(&self, keys: &crate::config::Postgres) -> Result<PostgresConfig, ConfigError> {
+        let mut config = PostgresConfig::new(&keys.url).with_tls(match (keys.tls, &keys.ca_file) {
+            (true, None) => PostgresTls::PublicAuthorities,
+            (true, Some(file)) => PostgresTls::Authority(self.file("ca_file", file)?),
+            (false, None) => PostgresTls::Disabled,
+            (false, Some(_)) => {
+                return Err(self
+                    .error("tls", "`tls = false` leaves nothing for `ca_file` to prove")
+                    .with_help("remove one of the two"));
+            }
+        });
+        if let Some(password) = &keys.password {
+            let steps = below(self.steps, Step::Key("password"));
+            let what = "the password of the Postgres store";
+            let place = SecretPlace {
+                document: self.document,
+                steps: &steps,
+                what,
+            };
+            config = config
+                .with_password(place.read(password.env.as_deref(), password.file.as_deref())?);
+        }
+        if let Some(schema) = &keys.schema {
+            config = config.with_schema(schema);
+        }
+        if let Some(timeout) = keys.timeout {
+            config = config.with_timeout(timeout.duration());
+        }
+        Ok(config)
+    }
+
+    #[cfg(any(feature = "openbao", feature = "postgres"))]
+    fn file(&self, key: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
+        let path = self.document.resolve(path);
+        std::fs::read(&path)
+            .map_err(|error| self.error(key, format!("cannot read {}: {error}", path.display())))
+    }
+
+    fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+        self.document
+            .error(&below(self.steps, Step::Key(key)), message)
+    }
+}
+
+#[cfg(feature = "exec")]
+#[async_trait]
+impl StoreReader for ExecReader {
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
+        self.ledger().versions(select)
+    }
+
+    async fn leases(&self) -> Result<Option<Vec<(Lease, Duration)>>, StoreError> {
+        self.ledger().leases().await.map(Some)
+    }
+}
+
+#[cfg(feature = "openbao")]
+impl StoreReader for OpenBaoReader {
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
+        Self::versions(self, select)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl StoreReader for PostgresReader {
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
+        Self::versions(self, select)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[async_trait]
+impl StoreReader for SqliteReader {
+    fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
+        Self::versions(self, select)
+    }
+
+    async fn leases(&self) -> Result<Option<Vec<(Lease, Duration)>>, StoreError> {
+        Self::leases(self).await.map(Some)
+    }
+}
+
+/// What a store said, with the fix if there is one.
+pub(crate) fn problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable { problem, .. } | StoreError::Unusable(problem) => problem.clone(),
+        _ => Problem::new(error.to_string()),
+    }
+}
