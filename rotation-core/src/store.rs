@@ -14,8 +14,9 @@ use crate::{AccountKey, Password, RunId, StoreError, TenantId, VersionId};
 /// - Whatever answered `Ok` survives a crash of this process and of the machine.
 /// - A staged version stays retrievable until it is discarded or pruned, whatever is staged or committed after it. When a
 ///   later version of its account is committed, it and the former current version become previous.
-/// - Staging the same version again and committing the current version again do nothing. The id of a discarded version
-///   is not used again: staging it is [`StoreError::NotPending`].
+/// - Staging the same version again and committing the current version again do nothing. The id of a version is used
+///   once: staging it again after it was discarded is [`StoreError::NotPending`], staging it for another account
+///   [`StoreError::Unusable`].
 /// - An account belongs to the run that staged its newest pending version for as long as the [`Lease`] of that run lives.
 ///   Once it lapsed or was released, any other run may stage; its version is the fence that the earlier run's commit
 ///   does not pass.

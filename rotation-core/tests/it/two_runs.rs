@@ -19,7 +19,7 @@ use crate::world::{World, account, report_of};
 /// Two runs with planned work, each driven as far as the test says.
 struct Driven<'a> {
     lease: Lease,
-    events: Pin<Box<dyn Future<Output = Vec<Event>> + 'a>>,
+    events: Pin<Box<dyn Future<Output = Vec<Event>> + Send + 'a>>,
 }
 
 impl<'a> Driven<'a> {
