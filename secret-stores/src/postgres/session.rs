@@ -165,22 +165,31 @@ async fn transaction(
 fn writing(schema: &str, timeout: Duration) -> String {
     let limit = timeout.as_millis();
     format!(
-        "SET search_path = \"{schema}\", pg_temp; \
-         -- whatever the server's or the role's default
-         SET synchronous_commit = on; \
-         -- a statement whose BEGIN failed writes nothing
-         SET default_transaction_read_only = on; \
-         -- nobody keeps others waiting for longer than we wait
-         SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-         SET idle_in_transaction_session_timeout = {limit}; \
-         -- the plans are made while the tables are small, and used while they grow
-         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+        "SET search_path = \"{schema}\", pg_temp;
+        -- whatever the default of the server or the role
+        SET synchronous_commit = on;
+        -- a statement whose BEGIN failed writes nothing
+        SET default_transaction_read_only = on;
+        -- nobody keeps others waiting for longer than we wait
+        SET statement_timeout = {limit};
+        SET lock_timeout = {limit};
+        SET idle_in_transaction_session_timeout = {limit};
+        -- plans are made while the tables are small, and used while they grow
+        SET enable_seqscan = off;
+        SET enable_hashjoin = off;
+        SET enable_mergejoin = off"
     )
 }
 
-/// How a connection for reading is set up.
+/// How a connection that was for writing is set up for reading.
 fn reading(schema: &str) -> String {
     format!(
-        "RESET ALL; SET search_path = \"{schema}\", pg_temp; SET default_transaction_read_only = on; SET statement_timeout = 0"
+        "RESET ALL;
+        SET search_path = \"{schema}\", pg_temp;
+        SET default_transaction_read_only = on;
+        -- whatever the default: a standby knows no serializable one
+        SET default_transaction_isolation = 'read committed';
+        -- who reads much reads long
+        SET statement_timeout = 0"
     )
 }
