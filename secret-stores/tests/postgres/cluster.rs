@@ -1,6 +1,6 @@
 //! A real Postgres server of our own: its files in a directory that goes with it, its port one that was free.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -46,6 +46,34 @@ impl Cluster {
 
     /// A server for one test alone.
     pub(crate) fn start() -> Option<Self> {
+        let cluster = Self::prepare()?;
+        cluster.up();
+        Some(cluster)
+    }
+
+    /// The same, with a file system of 12 MB that nobody else sees, and that is gone with the server; `None`, said
+    /// aloud, if we may not make one.
+    pub(crate) fn with_small_disk() -> Option<Self> {
+        let cluster = Self::prepare()?;
+        let allowed = Command::new("unshare")
+            .args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"])
+            .output();
+        if !allowed.is_ok_and(|output| output.status.success()) {
+            let why = "nobody but root may mount a small file system";
+            assert!(env::var_os("ROTATION_REQUIRE_SERVERS").is_none(), "{why}");
+            eprintln!("skipped: {why}");
+            return None;
+        }
+        fs::create_dir(cluster.small_disk()).unwrap();
+        cluster.up();
+        Some(cluster)
+    }
+
+    pub(crate) fn small_disk(&self) -> PathBuf {
+        self.directory.path().join("small")
+    }
+
+    fn prepare() -> Option<Self> {
         let Some(bin) = server() else {
             assert!(
                 env::var_os("ROTATION_REQUIRE_SERVERS").is_none(),
@@ -91,7 +119,6 @@ impl Cluster {
         cluster.configure(SETTINGS);
         cluster.configure(&place);
         cluster.guard = Some(cluster.stop_at_the_end());
-        cluster.up();
         Some(cluster)
     }
 
@@ -181,8 +208,8 @@ impl Cluster {
         fs::read(self.log_path()).unwrap_or_default()
     }
 
-    /// What `pg_dump` prints of a database.
-    pub(crate) fn dump(&self, database: &str) -> Vec<u8> {
+    /// What `pg_dump` prints of a database, but for the tokens that it draws each time.
+    pub(crate) fn dump(&self, database: &str) -> String {
         let mut dump = self.run("pg_dump");
         dump.args([
             "--username=postgres",
@@ -190,7 +217,10 @@ impl Cluster {
             &self.port.to_string(),
             "--host",
         ]);
-        done(dump.arg(self.directory.path()).arg(database)).stdout
+        let printed = done(dump.arg(self.directory.path()).arg(database)).stdout;
+        let printed = String::from_utf8(printed).unwrap();
+        let lines = printed.lines().filter(|line| !line.contains("restrict "));
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Lets the server's user read a file that we put into its directory.
@@ -213,17 +243,21 @@ impl Cluster {
         client
     }
 
+    /// A program of the server's, run as its user and where it sees its disks.
     fn run(&self, program: &str) -> Command {
-        let path = self.bin.join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command
-                .args([OsStr::new("-u"), OsStr::new(SERVER_USER), OsStr::new("--")])
-                .arg(path);
-            command
-        } else {
-            Command::new(path)
-        };
+        const MOUNT: &str =
+            "mount -t tmpfs -o size=12m,uid=$(id -u postgres) none \"$0\" && exec \"$@\"";
+        let mut words: Vec<OsString> = Vec::new();
+        if self.small_disk().exists() {
+            words.extend(["unshare", "-m", "sh", "-c", MOUNT].map(OsString::from));
+            words.push(self.small_disk().into());
+        }
+        if is_root() {
+            words.extend(["runuser", "-u", SERVER_USER, "--"].map(OsString::from));
+        }
+        words.push(self.bin.join(program).into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
             .current_dir(self.directory.path())
             .stdin(Stdio::null());

@@ -31,7 +31,7 @@ impl StoreHarness for Workshop<'_> {
         let reader = Self::reader(self).await;
         let mut printed = format!("{store:?} {reader:?} {:?}", self.config()).into_bytes();
         printed.extend(self.cluster.log());
-        printed.extend(self.cluster.dump(&self.name));
+        printed.extend(self.cluster.dump(&self.name).into_bytes());
         printed
     }
 }
