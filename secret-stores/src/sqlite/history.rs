@@ -54,6 +54,20 @@ pub(super) enum Verdict {
     NotPending,
 }
 
+impl<T> Entry<T> {
+    /// The same version, with another item.
+    pub(super) fn with<U>(self, item: U) -> Entry<U> {
+        Entry {
+            staged: self.staged,
+            contested: self.contested,
+            committed: self.committed,
+            run: self.run,
+            state: self.state,
+            item,
+        }
+    }
+}
+
 impl<T> Default for History<T> {
     fn default() -> Self {
         Self {

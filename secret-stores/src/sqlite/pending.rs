@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
-use rotation_core::{AccountKey, RunId, VersionId, VersionKey};
+use rotation_core::{AccountKey, RunId, TenantId, VersionId, VersionKey};
 
-use super::history::{History, Standing};
+use super::history::{Entry, History, Standing};
 use super::log::Settlement;
 
 /// Every pending version of every run, so that most questions need no reading. Takes memory for what is pending alone.
@@ -62,11 +62,21 @@ impl Pending {
         let newest = self.accounts.get(account)?.entries().last()?;
         Some(newest.run)
     }
+
+    /// The pending versions of `tenant`, account by account.
+    pub(super) fn into_entries(self, tenant: &TenantId) -> impl Iterator<Item = Entry<VersionId>> {
+        let mut accounts: Vec<_> = self.accounts.into_iter().collect();
+        accounts.retain(|(account, _)| account.tenant == *tenant);
+        accounts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        accounts
+            .into_iter()
+            .flat_map(|(_, history)| history.into_entries())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use rotation_core::{AccountId, TenantId};
+    use rotation_core::AccountId;
 
     use super::*;
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
-use rotation_core::{AccountKey, Select, StoreError};
+use rotation_core::{AccountKey, Select, StoreError, TenantId};
 use rusqlite::{Connection, Row, params_from_iter};
 use tokio::sync::mpsc;
 
 use super::history::{Entry, History};
+use super::known::Known;
 use super::log::{Event, LogRow, StagedRow};
 use super::{connect, error, schema};
 
@@ -85,13 +86,58 @@ fn scan(
     connection: &Connection,
     path: &Path,
     select: &Select,
+    each: impl FnMut(Entry<StagedRow>) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let sqlite = |error| error::sqlite(path, error);
+    // So that all that is read is of one moment.
+    let snapshot = connection.unchecked_transaction().map_err(sqlite)?;
+    let version = schema::version(&snapshot).map_err(sqlite)?;
+    match select {
+        Select::Pending(tenant) if version == schema::latest() => {
+            scan_pending(&snapshot, path, tenant, each)
+        }
+        _ => scan_sorted(&snapshot, path, select, version, each),
+    }
+}
+
+/// Finds the pending versions by following the log, which needs no sorting: there are few, and every run asks for them.
+fn scan_pending(
+    snapshot: &Connection,
+    path: &Path,
+    tenant: &TenantId,
+    mut each: impl FnMut(Entry<StagedRow>) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let sqlite = |error| error::sqlite(path, error);
+    let mut known = Known::default();
+    known.catch_up(snapshot).map_err(sqlite)?;
+    let log = schema::whole_log(schema::latest());
+    let mut statement = snapshot
+        .prepare(&format!("{log} WHERE seq = ?1"))
+        .map_err(sqlite)?;
+    for entry in known.pending.into_entries(tenant) {
+        let row = statement
+            .query_row([entry.staged], LogRow::read_whole)
+            .map_err(|error| damaged(path, entry.staged, &error.to_string()))?;
+        if let Event::Staged(staged) = row.event
+            && each(entry.with(staged))?.is_break()
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sorts the log by account, and folds each account's rows.
+fn scan_sorted(
+    snapshot: &Connection,
+    path: &Path,
+    select: &Select,
+    version: i32,
     mut each: impl FnMut(Entry<StagedRow>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let sqlite = |error| error::sqlite(path, error);
     let (filter, parameters) = condition(select)?;
-    // So that all that is read is of one moment.
-    let snapshot = connection.unchecked_transaction().map_err(sqlite)?;
-    let log = schema::whole_log(schema::version(&snapshot).map_err(sqlite)?);
+    let log = schema::whole_log(version);
     // Where SQLite sorts in a temporary file, the passwords are sealed in there too.
     let mut statement = snapshot
         .prepare(&format!("{log} {filter} ORDER BY tenant, account, seq"))
@@ -144,12 +190,7 @@ impl Fold {
     /// Takes the next row, and gives the former account's versions if it is the first row of another.
     fn push(&mut self, path: &Path, row: &Row<'_>) -> Result<History<StagedRow>, StoreError> {
         let seq: i64 = row.get("seq").map_err(|error| error::sqlite(path, error))?;
-        let damaged = |what: &str| {
-            error::damaged(format!(
-                "row {seq} of {} is damaged: {what}",
-                path.display()
-            ))
-        };
+        let damaged = |what: &str| damaged(path, seq, what);
         let LogRow { account, event, .. } =
             LogRow::read_whole(row).map_err(|error| damaged(&error.to_string()))?;
         let former = if self.account.as_ref() == Some(&account) {
@@ -175,4 +216,11 @@ impl Fold {
     fn finish(self) -> History<StagedRow> {
         self.history
     }
+}
+
+fn damaged(path: &Path, seq: i64, what: &str) -> StoreError {
+    error::damaged(format!(
+        "row {seq} of {} is damaged: {what}",
+        path.display()
+    ))
 }

@@ -157,7 +157,10 @@ async fn compare(calls: &[(bool, Call)]) {
             (Err(one), Err(two)) => assert_eq!(discriminant(one), discriminant(two), "{what}"),
             _ => panic!("{what}"),
         }
-        assert_eq!(versions(&memory).await, versions(&one).await, "{what}");
+        for select in [Select::All, Select::Pending(tenant())] {
+            let expected = versions(&memory, select.clone()).await;
+            assert_eq!(versions(&one, select).await, expected, "{what}");
+        }
     }
 }
 
@@ -173,8 +176,8 @@ async fn stage(
     )
 }
 
-async fn versions(store: &dyn SecretStore) -> Vec<Version> {
-    store.versions(Select::All).try_collect().await.unwrap()
+async fn versions(store: &dyn SecretStore, select: Select) -> Vec<Version> {
+    store.versions(select).try_collect().await.unwrap()
 }
 
 fn tenant() -> TenantId {

@@ -123,7 +123,7 @@ async fn one_that_lets_go_too_early() {
             match stage_leased(&store, &version).await {
                 Ok(()) => break,
                 Err(StoreError::Leased { .. }) => {
-                    tokio::time::sleep(Duration::from_millis(1)).await
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 Err(other) => panic!("{other:?}"),
             }

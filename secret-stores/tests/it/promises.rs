@@ -2,11 +2,11 @@
 
 use futures::TryStreamExt;
 use futures::future::join_all;
-use rotation_core::{RunId, Select, StoreError, VersionState};
+use rotation_core::{RunId, SecretStore, Select, StoreError, VersionState};
 use secret_stores::{Identities, SqliteReader};
 
 use crate::workshop::{
-    Workshop, account, commit, contents, occurs, stage, stage_all, version, version_by,
+    HOUR, Workshop, account, commit, contents, occurs, stage, stage_all, version, version_by,
 };
 
 #[tokio::test]
@@ -153,4 +153,39 @@ async fn never_lost_a_failed_write_leaves_what_was_there_and_the_store_goes_on()
         ("second-password", VersionState::Pending),
     ];
     assert_eq!(states, expected);
+}
+
+#[tokio::test]
+async fn never_lost_what_a_failed_write_undid_is_forgotten() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let run = RunId::new();
+    let [first, second] = ["first", "second"].map(|password| version_by(run, &account(), password));
+    let lease = first.lease();
+    store.lease(&lease, HOUR).await.unwrap();
+    // The second of two in one transaction cannot be appended, so neither is there.
+    let other = shop.sqlite();
+    other
+        .execute_batch(&format!(
+            "CREATE TRIGGER full BEFORE INSERT ON log WHEN new.account = '{}' BEGIN SELECT raise(ABORT, 'full'); END",
+            second.key.account.account
+        ))
+        .unwrap();
+    for answer in store.stage(&[first.clone(), second]).await {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    }
+    other.execute_batch("DROP TRIGGER full").unwrap();
+
+    // So the account is free for another run, and whatever is staged now opens.
+    let rival = version_by(RunId::new(), &first.key.account, "of-another-run");
+    stage(&store, &rival).await.unwrap();
+    let answer = commit(&store, &first.key).await;
+    assert!(
+        matches!(answer, Err(StoreError::NotPending(_))),
+        "{answer:?}"
+    );
+    let revealed = shop.reveal().await.unwrap();
+    assert_eq!(revealed.len(), 1);
+    assert_eq!(revealed[0].1.expose(), "of-another-run");
 }

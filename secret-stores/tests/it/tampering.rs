@@ -146,3 +146,30 @@ async fn each_handle_seals_to_its_own_recipients() {
         "sealed before the second recipient was added"
     );
 }
+
+/// Whatever byte of the file is altered: the password that was staged, or an error.
+#[tokio::test]
+async fn never_lost_to_a_wrong_password_wherever_a_bit_flips() {
+    let (shop, _) = Workshop::new().with_one_version().await;
+    let whole = std::fs::read(&shop.path).unwrap();
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(61) {
+        let mut altered = whole.clone();
+        altered[at] ^= 1 << (at % 8);
+        std::fs::write(&shop.path, &altered).unwrap();
+        let identities = shop.identities();
+        let revealed: Result<Vec<_>, _> = match SqliteReader::open(&shop.path, identities).await {
+            Ok(reader) => reader.reveal(Select::All).try_collect().await,
+            Err(error) => Err(error),
+        };
+        match revealed {
+            Ok(revealed) => {
+                for (_, password) in revealed {
+                    assert_eq!(password.expose(), "hunter2-hunter2", "byte {at}");
+                }
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0);
+}
