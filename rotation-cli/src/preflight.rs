@@ -2,7 +2,7 @@
 
 use rotation_core::{
     Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
-    RotationBackend, RuleSet, TenantId, capability,
+    RotationBackend, RuleSet, TenantId, Verify, capability,
 };
 use uuid::Uuid;
 
@@ -12,6 +12,11 @@ use crate::exit::Failure;
 use crate::output;
 use crate::wiring::Tenant;
 use crate::wiring::store::{self, OpenStore, Stores};
+
+/// There is no asking beforehand: the directory says it of each sign-in.
+/// <https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc>
+const WHAT_SIGN_IN_NEEDS: &str = "verifies by signing in, where the tenant lets this app take a user name and a \
+    password; where it does not, the change time decides";
 
 /// What a command is going to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +86,9 @@ pub(crate) async fn check(
         if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
             findings.tell(check_role(&caller, config.policy.rules));
+            if config.policy.verify == Verify::SignIn {
+                findings.tell(Ok(WHAT_SIGN_IN_NEEDS.to_owned()));
+            }
         }
         ready.push(ReadyTenant { tenant, caller });
     }

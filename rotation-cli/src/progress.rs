@@ -35,7 +35,7 @@ enum Style {
 impl Progress {
     /// A run over `total` accounts of the tenant `name` begins.
     pub(crate) fn start(name: &str, total: u64, common: &Common) -> Self {
-        let style = if common.quiet {
+        let style = if common.quiet || total == 0 {
             Style::Silent
         } else if output::stderr_is_terminal() && common.verbose == 0 {
             Style::Bar(bar(name, total))

@@ -130,7 +130,7 @@ pub(crate) fn tenant_ids<'a>(
     let id = |name: &str| match name.parse::<Uuid>() {
         Ok(_) => Ok(TenantId::new(name)),
         Err(_) => Err(Failure::usage(miette::miette!(
-            help = "`rotation status` shows the GUIDs",
+            help = "`rotation status` shows the GUIDs; `rotation status --verify` asks the directories, and takes domains too",
             "the store knows tenants by their GUID, expected one instead of `{name}`"
         ))),
     };

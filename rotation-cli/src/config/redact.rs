@@ -4,7 +4,17 @@
 const PRIVATE_KEY: &str = "age-secret-key-";
 
 /// Keys whose value somebody may take for the place of the secret itself.
-const SECRET_KEYS: &[&str] = &["client_secret", "credential", "password", "secret", "value"];
+const SECRET_KEYS: &[&str] = &[
+    "auth",
+    "client_secret",
+    "credential",
+    "jwt",
+    "password",
+    "secret",
+    "secret_id",
+    "token",
+    "value",
+];
 
 /// `text` with stars in place of secrets, byte for byte, so that places in it stay where they are.
 pub(super) fn redact_text(text: &str) -> String {
@@ -28,6 +38,24 @@ fn redact_line(line: &str) -> String {
             let (start, end) = (from + value.start, from + value.end);
             line.replace_range(start..end, &"*".repeat(end - start));
             from = end;
+        }
+    }
+    redact_addresses(line)
+}
+
+/// Hides the password in `postgres://user:password@host`, and in any other address.
+fn redact_addresses(mut line: String) -> String {
+    let places = line.match_indices("://").map(|(at, mark)| at + mark.len());
+    for start in places.collect::<Vec<_>>() {
+        let rest = line.get(start..).unwrap_or_default();
+        let end = rest.find(['/', '"', '\'', ' ']).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if let Some((who, _)) = authority.rsplit_once('@')
+            && let Some(colon) = who.find(':')
+        {
+            let hidden = start + colon + 1..start + who.len();
+            let stars = "*".repeat(hidden.len());
+            line.replace_range(hidden, &stars);
         }
     }
     line
@@ -99,6 +127,10 @@ mod tests {
             "\"secret\" = \"hunter2",
             "password=\"hunter2\" # a comment",
             "é = 1, secret = \"hunter2\"",
+            "token = \"hunter2\"",
+            "auth = { kind = \"approle\", secret_id = \"hunter2\" }",
+            "url = \"postgres://rotation:hunter2@db.example/rotation\"",
+            "url = 'postgres://rotation:hunter2@db.example'",
         ] {
             let hidden = redact_text(line);
             assert_eq!(hidden.len(), line.len());
@@ -109,6 +141,8 @@ mod tests {
     #[test]
     fn what_is_no_secret_stays() {
         let line = "credential = { kind = \"client-secret\", env = \"ENTRA_CLIENT_SECRET\" }\n";
+        assert_eq!(redact_text(line), line);
+        let line = "url = \"postgres://rotation@db.example:5432/rotation\"\n";
         assert_eq!(redact_text(line), line);
     }
 

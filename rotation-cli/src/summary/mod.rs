@@ -190,8 +190,27 @@ impl Summary {
         self.totals.rotated
     }
 
+    pub(crate) fn audit_head(&self) -> Option<&str> {
+        self.audit_head.as_deref()
+    }
+
     pub(crate) fn seconds(&self) -> f64 {
         self.totals.seconds
+    }
+
+    /// Whether there was nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        let totals = &self.totals;
+        let accounts = [
+            totals.rotated,
+            totals.skipped,
+            totals.denied,
+            totals.failed,
+            totals.unsettled,
+            totals.left_to_others,
+            totals.not_tried,
+        ];
+        accounts.iter().sum::<u64>() == 0 && self.tenants.iter().all(TenantSummary::is_whole)
     }
 
     /// Whether what happens can no longer be written down, so that nothing more must happen.

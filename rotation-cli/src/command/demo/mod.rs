@@ -78,6 +78,12 @@ fn page(summary: &Summary, proof: &Proof, world: &World) -> Result<(), Failure> 
         proof.old_worked,
         proof.old_tried
     ))?;
+    if let Some(head) = summary.audit_head() {
+        output::line(&format!(
+            "\nEvery decision and outcome is on record, each bound to the one before; its head is {}…",
+            head.get(..16).unwrap_or(head)
+        ))?;
+    }
     summary.print_reasons()?;
     summary.print_trouble()?;
     output::line(
@@ -86,8 +92,9 @@ fn page(summary: &Summary, proof: &Proof, world: &World) -> Result<(), Failure> 
     )?;
     output::line(&match world.kept() {
         Some(directory) => format!(
-            "\nKept in {0}: rotation.toml, key.txt and the store. Look inside:\n  \
+            "\nKept in {0}: rotation.toml, key.txt, the store and the audit record. Look inside:\n  \
              rotation status -c {0}/rotation.toml\n  \
+             rotation audit verify -c {0}/rotation.toml\n  \
              rotation reveal -c {0}/rotation.toml --identity {0}/key.txt",
             directory.display()
         ),
