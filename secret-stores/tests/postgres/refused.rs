@@ -239,7 +239,7 @@ async fn a_reader_finds_no_store_where_there_is_none() {
     let shop = Workshop::new(cluster).await;
     match PostgresReader::open(shop.config(), Identities::none()).await {
         Err(StoreError::Unusable(problem)) => {
-            assert!(problem.message.contains("no store"), "{problem}")
+            assert!(problem.message.contains("no store"), "{problem}");
         }
         other => panic!("{other:?}"),
     }
