@@ -31,6 +31,8 @@
 mod exec;
 #[cfg(feature = "seal")]
 mod keys;
+#[cfg(feature = "mirror")]
+mod mirror;
 #[cfg(feature = "openbao")]
 mod openbao;
 #[cfg(feature = "postgres")]
@@ -44,6 +46,8 @@ mod sqlite;
 pub use exec::{ExecConfig, ExecReader, ExecStore};
 #[cfg(feature = "seal")]
 pub use keys::{Identities, KeyError, KeyPair, Recipients, keygen};
+#[cfg(feature = "mirror")]
+pub use mirror::{Behind, Lag, MirrorCopy, MirrorStore, lag};
 #[cfg(feature = "openbao")]
 pub use openbao::{JwtSource, OpenBaoAuth, OpenBaoConfig, OpenBaoReader, OpenBaoStore};
 #[cfg(feature = "postgres")]

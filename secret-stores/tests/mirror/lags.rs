@@ -1,0 +1,55 @@
+use futures::stream;
+use rotation_core::{Problem, RunId, StoreError, Version, VersionState};
+use secret_stores::lag;
+
+use crate::workshop::{account, version};
+
+fn current(number: usize) -> Version {
+    let mut version = Version::from(&version(RunId::new(), number, "x"));
+    version.state = VersionState::Current;
+    version
+}
+
+fn all(versions: &[Version]) -> impl futures::Stream<Item = Result<Version, StoreError>> + use<> {
+    stream::iter(versions.iter().cloned().map(Ok).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn counts_what_is_missing_or_earlier_whatever_the_order() {
+    let earlier: Vec<_> = (0..300).map(current).collect();
+    let mut primary: Vec<_> = (0..300).map(current).collect();
+    let mut copy = primary.clone();
+    copy[7] = earlier[7].clone();
+    copy.remove(9);
+    // What is later in the copy was copied while the primary was being read.
+    primary[20] = earlier[20].clone();
+    // What only the copy has is none of the primary's.
+    copy.push(current(1000));
+    // What is not current does not count.
+    primary[30].state = VersionState::Pending;
+    copy[40].state = VersionState::Previous;
+    let number_40 = copy[40].key.account.clone();
+    for reverse in [false, true] {
+        if reverse {
+            copy.reverse();
+        }
+        let found = lag(all(&primary), all(&copy)).await.unwrap();
+        assert_eq!(found.accounts, 3);
+        assert_eq!(found.named, [account(7), account(9), number_40.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn names_the_first_few_of_many() {
+    let primary: Vec<_> = (0..100).rev().map(current).collect();
+    let found = lag(all(&primary), all(&[])).await.unwrap();
+    assert_eq!(found.accounts, 100);
+    assert_eq!(found.named, (0..10).map(account).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_error_of_either_is_an_error() {
+    let broken = || stream::iter([Err(StoreError::Unusable(Problem::new("broken")))]);
+    assert!(lag(broken(), all(&[])).await.is_err());
+    assert!(lag(all(&[current(1)]), broken()).await.is_err());
+}
