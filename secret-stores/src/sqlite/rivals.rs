@@ -34,15 +34,17 @@ impl Rivals {
         account: &AccountId,
         planned_at: Timestamp,
     ) -> rusqlite::Result<Option<RunId>> {
-        let is_known = |rotated: &Rotated| rotated.since <= planned_at;
-        if !self.leases.get(lease).is_some_and(is_known) {
-            let rotated = Rotated::read(connection, lease, planned_at)?;
-            self.leases.insert(lease.clone(), rotated);
-        }
-        let last = self
-            .leases
-            .get(lease)
-            .and_then(|rotated| rotated.last.get(account));
+        let rotated = match self.leases.get(lease) {
+            Some(rotated) if rotated.since <= planned_at => rotated,
+            _ => {
+                let rotated = Rotated::read(connection, lease, planned_at)?;
+                self.leases
+                    .entry(lease.clone())
+                    .insert_entry(rotated)
+                    .into_mut()
+            }
+        };
+        let last = rotated.last.get(account);
         Ok(last.and_then(|(at, run)| (*at >= planned_at).then_some(*run)))
     }
 

@@ -27,11 +27,12 @@ CREATE TABLE new_log (
     staged       INTEGER,
     -- The run that staged the version; version 1 did not repeat it in committed.
     run          BLOB,
-    -- Of staged.
+    -- Of staged. The origin is not declared as a reference, which would be looked up for each row; a reader refuses a row
+    -- whose origin is missing.
     version      BLOB,
     staged_at    TEXT,
     user_name    TEXT,
-    origin       INTEGER REFERENCES origin (id),
+    origin       INTEGER,
     reason       TEXT,
     -- Both are null where a program outside keeps the password.
     data_key     INTEGER REFERENCES data_key (id),

@@ -93,6 +93,25 @@ async fn one_writer_a_commit_since_the_plan_is_known_however_it_is_learnt() {
     stage_leased(&early, &after).await.unwrap();
 }
 
+/// What was planned earlier than anything before may have been rotated by commits that nobody looked at until now.
+#[tokio::test]
+async fn one_writer_a_commit_long_ago_is_found_for_a_plan_of_long_ago() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let (other, run) = (version("by-another-run"), RunId::new());
+    stage(&store, &other).await.unwrap();
+    commit(&store, &other.key).await.unwrap();
+    let days = |count: u64| LATER + Duration::from_secs(count * 24 * 60 * 60);
+    let fresh = version_by(run, &account(), "a-password").with_planned_at(days(2));
+    stage(&store, &fresh).await.unwrap();
+    let stale = version_by(run, &other.key.account, "a-password").with_planned_at(LATER);
+    let answer = stage_leased(&store, &stale).await;
+    assert!(
+        matches!(answer, Err(StoreError::RotatedSince { .. })),
+        "{answer:?}"
+    );
+}
+
 #[tokio::test]
 async fn one_writer_a_runs_own_commits_do_not_stand_in_its_way() {
     let shop = Workshop::new();
