@@ -182,7 +182,7 @@ impl Kv {
     }
 
     /// Writes the document at `path` if its version is still `cas`; 0 if there must be none yet.
-    pub(super) async fn write<T: Serialize>(
+    pub(super) async fn write<T: Serialize + Sync>(
         &self,
         path: &str,
         content: &T,
@@ -216,7 +216,7 @@ impl Kv {
     }
 
     /// Writes a document that is written once and never again. One that is there already is that one, and stays.
-    pub(super) async fn create<T: Serialize>(
+    pub(super) async fn create<T: Serialize + Sync>(
         &self,
         path: &str,
         content: &T,
@@ -235,7 +235,7 @@ impl Kv {
                 format!("{} was deleted", self.full(path)),
                 "leave the documents of this store to it; stage the account anew",
             )),
-            (Err(error), refused) => Err(refused.unwrap_or(error)),
+            (Err(error), _) => Err(error),
         }
     }
 

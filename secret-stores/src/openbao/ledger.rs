@@ -65,7 +65,7 @@ impl Ledger {
     pub(super) async fn put_password(
         &self,
         key: &VersionKey,
-        document: &impl Serialize,
+        document: &(impl Serialize + Sync),
     ) -> Result<(), StoreError> {
         let others = self.kv.list(&self.passwords(key)).await?;
         let account = quote(key.account.account.as_str());

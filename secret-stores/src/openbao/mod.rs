@@ -1,4 +1,4 @@
-//! OpenBao or HashiCorp Vault: one document per account, one per password, in a secrets engine KV version 2.
+//! OpenBao or Vault: one document per account, one per password, in a secrets engine KV version 2.
 //!
 //! ```text
 //! PREFIX/accounts/TENANT/ACCOUNT            its versions and their states, no password   record.rs
@@ -53,7 +53,10 @@ const AT_ONCE: usize = 16;
 /// How long a call may take, whatever the server does.
 const CALL: Duration = Duration::from_secs(60);
 
-/// Keeps versions in OpenBao or HashiCorp Vault, secrets engine KV version 2.
+/// What became of each item of a batch, in its order.
+type Answers = Vec<Result<(), StoreError>>;
+
+/// Keeps versions in OpenBao, or in Vault, whose secrets engine KV version 2 is the same.
 ///
 /// # For applications
 /// Without recipients, the server's own encryption protects the passwords, and applications read them from it: the
@@ -104,36 +107,27 @@ impl OpenBaoStore {
     }
 
     /// Stages versions that share a lease.
-    async fn stage_under(
-        &self,
-        lease: &Lease,
-        batch: &[&NewVersion],
-    ) -> Vec<Result<(), StoreError>> {
-        let mut answers: Vec<Option<Result<(), StoreError>>> = vec![None; batch.len()];
+    async fn stage_under(&self, lease: &Lease, batch: &[&NewVersion]) -> Answers {
+        let mut answers = vec![None; batch.len()];
         for round in 0..ROUNDS {
-            let open: Vec<_> = (0..)
-                .zip(batch)
-                .zip(&answers)
-                .filter(|(_, answer)| answer.is_none())
-                .map(|((at, new), _)| (at, *new))
-                .collect::<Vec<(usize, &NewVersion)>>();
+            let open = answers.iter_mut().zip(batch);
+            let (places, open): (Vec<_>, Vec<_>) = open
+                .filter(|(answer, _)| answer.is_none())
+                .map(|(answer, new)| (answer, *new))
+                .unzip();
             if open.is_empty() {
                 break;
             }
             let found = self.stage_round(lease, &open, round > 0).await;
             let found = found.unwrap_or_else(|error| vec![Some(Err(error)); open.len()]);
-            for ((at, _), answer) in open.iter().zip(found) {
-                if let Some(place) = answers.get_mut(*at) {
-                    *place = answer;
-                }
+            for (place, answer) in places.into_iter().zip(found) {
+                *place = answer;
             }
         }
+        let late = |new: &NewVersion| Err(busy(&format!("account {}", new.key.account)));
+        let answers = answers.into_iter().zip(batch);
         answers
-            .into_iter()
-            .zip(batch)
-            .map(|(answer, new)| {
-                answer.unwrap_or_else(|| Err(busy(&format!("account {}", new.key.account))))
-            })
+            .map(|(answer, new)| answer.unwrap_or_else(|| late(new)))
             .collect()
     }
 
@@ -141,18 +135,14 @@ impl OpenBaoStore {
     async fn stage_round(
         &self,
         lease: &Lease,
-        batch: &[(usize, &NewVersion)],
+        batch: &[&NewVersion],
         again: bool,
     ) -> Result<Vec<Option<Result<(), StoreError>>>, StoreError> {
         let Some(until) = leases::until(&self.ledger.kv, &self.ledger.lease(lease)).await? else {
             return Err(StoreError::LeaseLost(lease.clone()));
         };
-        let held = join_all(
-            batch
-                .iter()
-                .map(|(_, new)| self.ledger.held(&new.key.account)),
-        )
-        .await;
+        let held = batch.iter().map(|new| self.ledger.held(&new.key.account));
+        let held = join_all(held).await;
         let fresh = held
             .iter()
             .flatten()
@@ -162,14 +152,14 @@ impl OpenBaoStore {
         if now >= until {
             return Err(StoreError::LeaseLost(lease.clone()));
         }
-        let stage = held.into_iter().zip(batch).map(async |(held, (_, new))| {
+        let stage = held.into_iter().zip(batch).map(async |(held, new)| {
             match self.stage_one(held?, new, now).await? {
                 Written::At(_) => Ok(Some(())),
                 Written::Conflict => Ok(None),
             }
         });
         let answers = join_all(stage).await.into_iter().zip(batch);
-        let answers = answers.map(async |(answer, (_, new))| {
+        let answers = answers.map(async |(answer, new)| {
             if again
                 && matches!(
                     answer,
@@ -291,7 +281,10 @@ impl SecretStore for OpenBaoStore {
             let group: Vec<_> = places.iter().filter_map(|at| batch.get(*at)).collect();
             (places, self.stage_under(lease, &group).await)
         });
-        in_order(batch.len(), in_time(join_all(groups)).await)
+        match in_time(join_all(groups)).await {
+            Ok(groups) => in_order(groups),
+            Err(error) => vec![Err(error); batch.len()],
+        }
     }
 
     async fn commit(&self, batch: &[Commit]) -> Vec<Result<(), StoreError>> {
@@ -301,14 +294,17 @@ impl SecretStore for OpenBaoStore {
         }
         let groups = accounts.iter().map(async |(account, places)| {
             let commits = || places.iter().filter_map(|at| batch.get(*at));
-            let commit = |record: &mut Record| -> Vec<_> {
+            let commit = |record: &mut Record| -> Answers {
                 commits().map(|commit| record.commit(commit)).collect()
             };
             let answers = self.change(account, commit).await;
             let answers = answers.unwrap_or_else(|error| vec![Err(error); places.len()]);
             (places, answers)
         });
-        in_order(batch.len(), in_time(join_all(groups)).await)
+        match in_time(join_all(groups)).await {
+            Ok(groups) => in_order(groups),
+            Err(error) => vec![Err(error); batch.len()],
+        }
     }
 
     async fn discard(&self, version: &VersionKey) -> Result<(), StoreError> {
@@ -338,23 +334,13 @@ impl SecretStore for OpenBaoStore {
 }
 
 /// Puts the answers of groups, each with the places of its items, in the order asked.
-fn in_order(
-    count: usize,
-    groups: Result<Vec<(&Vec<usize>, Vec<Result<(), StoreError>>)>, StoreError>,
-) -> Vec<Result<(), StoreError>> {
-    let groups = match groups {
-        Ok(groups) => groups,
-        Err(error) => return vec![Err(error); count],
-    };
-    let mut answers = vec![Err(busy("the store")); count];
-    for (places, found) in groups {
-        for (at, answer) in places.iter().zip(found) {
-            if let Some(place) = answers.get_mut(*at) {
-                *place = answer;
-            }
-        }
-    }
-    answers
+fn in_order(groups: Vec<(&Vec<usize>, Answers)>) -> Answers {
+    let mut placed: Vec<_> = groups
+        .into_iter()
+        .flat_map(|(places, answers)| places.iter().zip(answers))
+        .collect();
+    placed.sort_unstable_by_key(|(place, _)| **place);
+    placed.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Gives up after a while: whether the change was made is then not known.

@@ -10,10 +10,12 @@ use rotation_core::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use url::Url;
 use vaultrs::api::AuthInfo;
 use vaultrs::auth::{approle, oidc};
 use vaultrs::client::{VaultClient, VaultClientSettings, VaultClientSettingsBuilder};
 use vaultrs::token;
+use zeroize::Zeroizing;
 
 use super::config::{JwtSource, OpenBaoAuth, OpenBaoConfig};
 use super::error::{Failure, unusable};
@@ -26,6 +28,7 @@ const MAX_JWT_FILE: usize = 64 * 1024;
 /// Keeps us logged in: renews the token when two thirds of its life are over, and logs in anew when that fails.
 pub(super) struct Session {
     auth: OpenBaoAuth,
+    address: Url,
     settings: VaultClientSettings,
     http: reqwest::Client,
     held: Mutex<Option<Held>>,
@@ -66,9 +69,10 @@ impl Held {
 
 impl Session {
     pub(super) fn new(config: &OpenBaoConfig, http: reqwest::Client) -> Result<Self, StoreError> {
-        // Each setting that is left out here would be taken from the environment.
+        // Each setting that is left out here would be taken from the environment. The address is put in place by
+        // `client`: for an https one, an HTTP client with all the machine's authorities would be made, for nothing.
         let settings = VaultClientSettingsBuilder::default()
-            .address(config.url()?)
+            .address("http://127.0.0.1")
             .ca_certs(Vec::new())
             .identity(None)
             .namespace(config.namespace.clone())
@@ -78,6 +82,7 @@ impl Session {
             .map_err(|error| unusable(error.to_string(), "check the settings of the store"))?;
         Ok(Self {
             auth: config.auth.clone(),
+            address: config.url()?,
             settings,
             http,
             held: Mutex::new(None),
@@ -90,7 +95,7 @@ impl Session {
         let fresh = match held.take() {
             None => self.log_in().await?,
             Some(known) => match known.life {
-                Some(life) if Instant::now() >= life.renew_at => self.renew(known, life).await?,
+                Some(life) if Instant::now() >= life.renew_at => self.renew(known, life).await,
                 _ => known,
             },
         };
@@ -118,28 +123,28 @@ impl Session {
         Ok(Some(held.insert(self.log_in().await?).clone()))
     }
 
-    async fn renew(&self, known: Held, life: Life) -> Result<Held, StoreError> {
+    async fn renew(&self, known: Held, life: Life) -> Held {
         match token::renew_self(&*known.vault, None).await {
             // Near the end of the longest life that it may have, a token is renewed for ever shorter times.
             Ok(info) if Duration::from_secs(info.lease_duration) >= life.whole / 2 => {
-                return Ok(known.living(info.lease_duration));
+                return known.living(info.lease_duration);
             }
             _ if matches!(self.auth, OpenBaoAuth::Token(_)) => {}
-            _ => match self.log_in().await {
-                Ok(fresh) => return Ok(fresh),
-                // Not renewed, but not dead yet either; if it is, the server will say so.
-                Err(StoreError::Unavailable { .. }) => {}
-                Err(error) => return Err(error),
-            },
+            _ => {
+                if let Ok(fresh) = self.log_in().await {
+                    return fresh;
+                }
+            }
         }
+        // Neither renewed nor replaced, but not dead yet either; once it is, the server will say so.
         let life = Life {
             renew_at: Instant::now() + RETRY,
             ..life
         };
-        Ok(Held {
+        Held {
             life: Some(life),
             ..known
-        })
+        }
     }
 
     async fn log_in(&self) -> Result<Held, StoreError> {
@@ -221,6 +226,7 @@ impl Session {
         let mut client = VaultClient::new(settings)
             .map_err(|error| Failure::from(error).explain("set up the OpenBao client", ""))?;
         client.http.http = self.http.clone();
+        client.http.base = self.address.as_str().trim_end_matches('/').to_owned();
         Ok(client)
     }
 }
@@ -233,7 +239,7 @@ impl fmt::Debug for Session {
 
 fn read_jwt(path: &Path) -> Result<SecretString, StoreError> {
     // One byte more than is read, so that the buffer never grows and leaves a copy behind.
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX_JWT_FILE + 1));
+    let mut text = Zeroizing::new(String::with_capacity(MAX_JWT_FILE + 1));
     File::open(path)
         .and_then(|file| file.take(MAX_JWT_FILE as u64).read_to_string(&mut text))
         .map_err(|error| {

@@ -155,11 +155,12 @@ impl Server {
 
     /// Kills the server as `kill -9` does, and starts it again on what is on its disk. It is unsealed by hand.
     pub(crate) async fn crash(&self) {
-        let mut process = self.process.lock().unwrap();
-        process.server.kill().unwrap();
-        process.server.wait().unwrap();
-        *process = Process::start(&self.directory, &self.arguments).unwrap();
-        drop(process);
+        {
+            let mut process = self.process.lock().unwrap();
+            process.server.kill().unwrap();
+            process.server.wait().unwrap();
+            *process = Process::start(&self.directory, &self.arguments).unwrap();
+        }
         self.listening().await;
         self.unseal().await;
     }
@@ -229,6 +230,9 @@ impl Server {
             )
             .header("X-Vault-Token", token)
             .header("X-Vault-Namespace", namespace);
+        if method == "PATCH" {
+            request = request.header("Content-Type", "application/merge-patch+json");
+        }
         if !body.is_null() {
             request = request.body(body.to_string());
         }
