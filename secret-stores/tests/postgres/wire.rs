@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rotation_core::{SecretStore, Select, StoreError, VersionState};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 use crate::workshop::{
@@ -21,6 +22,9 @@ const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
 /// Passes on no answer any more, and leaves the line open.
 const SILENT: u8 = 3;
+
+/// What stands before the text of a message: its type and its length.
+const HEAD: usize = 5;
 
 /// Stands between a store and its server.
 struct Wire {
@@ -66,10 +70,10 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) 
                 let commit = position(request, b"COMMIT\0");
                 committing = commit.is_some();
                 if let Some(at) = commit && cut.load(Ordering::SeqCst) == BEFORE {
-                    // The query message begins with its type and its length.
-                    server.write_all(&request[..at - 5]).await.ok();
-                    // As if it came to a halt there: the server did everything but this.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    server.write_all(&request[..at - HEAD]).await.ok();
+                    // The server did everything but this, and said so.
+                    let rest = io::copy(&mut server, &mut client);
+                    timeout(Duration::from_millis(100), rest).await.ok();
                     cut.store(WHOLE, Ordering::SeqCst);
                     return;
                 }
@@ -83,12 +87,10 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) 
                 if committing && how == SILENT {
                     continue;
                 }
-                if committing && how == AFTER {
-                    if position(answer, b"COMMIT\0").is_some() {
-                        cut.store(WHOLE, Ordering::SeqCst);
-                        return;
-                    }
-                    continue;
+                if committing && how == AFTER && let Some(at) = position(answer, b"COMMIT\0") {
+                    client.write_all(&answer[..at - HEAD]).await.ok();
+                    cut.store(WHOLE, Ordering::SeqCst);
+                    return;
                 }
                 client.write_all(answer).await.ok();
             }
@@ -199,11 +201,11 @@ async fn a_call_dropped_at_any_moment_leaves_nothing_locked() {
     for wait in 0..40 {
         let new = version("hunter2-hunter2");
         lease(&store, &new).await;
-        tokio::time::timeout(Duration::from_micros(100 * wait), stage(&store, &new))
+        timeout(Duration::from_micros(100 * wait), stage(&store, &new))
             .await
             .ok();
         stage(&store, &new).await.unwrap();
-        tokio::time::timeout(Duration::from_micros(100 * wait), commit(&store, &new))
+        timeout(Duration::from_micros(100 * wait), commit(&store, &new))
             .await
             .ok();
         commit(&store, &new).await.unwrap();
