@@ -32,6 +32,22 @@ fn silent_even_when_told_to_say_everything() {
         ],
     );
 
+    let looks: [(&str, &[&str]); 4] = [
+        ("recover", &["-vv", "recover"]),
+        ("status", &["-vv", "status", "--verify"]),
+        (
+            "history",
+            &[
+                "-vv",
+                "status",
+                "--account",
+                "user000000@contoso.onmicrosoft.com",
+            ],
+        ),
+        ("audit", &["-vv", "audit", "show", "--format", "json"]),
+    ];
+    let looked = looks.map(|(name, args)| run_loudly(&world, name, args));
+
     let revealed = world.reveal(&["--all"]);
     assert!(revealed.len() > 150, "{}", revealed.len());
     let passwords: HashSet<&[u8]> = revealed
@@ -41,7 +57,10 @@ fn silent_even_when_told_to_say_everything() {
     assert!(passwords.iter().all(|password| password.len() == LENGTH));
     let secret = world.tenant.client_secret().as_bytes();
 
-    let mut places = vec![("processes".to_owned(), [planned, applied].concat())];
+    let mut places = vec![(
+        "processes".to_owned(),
+        [planned, applied, looked.concat()].concat(),
+    )];
     for entry in fs::read_dir(world.directory.path()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -52,11 +71,16 @@ fn silent_even_when_told_to_say_everything() {
     }
     for name in [
         "apply.stdout",
+        "audit.stdout",
+        "history.stdout",
+        "recover.stdout",
+        "status.stdout",
         "apply.stderr",
         "events.jsonl",
         "plan.json",
         "plan.stderr",
         "processes",
+        "rotation-audit.jsonl",
         "rotation.db",
     ] {
         let found = places.iter().find(|(place, _)| place == name);

@@ -6,11 +6,15 @@
     reason = "clippy.toml permits both in test functions, but not in the helpers beside them"
 )]
 
+mod audit;
 mod bad_input;
 mod commands;
+mod fleet;
+mod history;
 mod interrupt;
 mod kill;
 mod leak;
 mod outcomes;
 mod proof;
+mod recover;
 mod world;
