@@ -208,3 +208,19 @@ async fn a_closed_mirror_still_stores_and_says_that_it_does_not_copy() {
     assert_eq!(mirror.close(HOUR).await.remove(0).versions, 1);
     assert_eq!(workshop.copied().await, []);
 }
+
+/// Long enough for its lease in the copy to lapse between two attempts.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_was_down_for_an_hour_catches_up_by_itself() {
+    let workshop = Workshop::new();
+    workshop
+        .copy
+        .inject(StoreFault::on(StoreOp::Commit).times(15));
+    let mirror = workshop.mirror().await;
+    workshop.rotate(&mirror, 1, "password").await;
+    tokio::time::sleep(HOUR / 2).await;
+    assert_eq!(workshop.copied().await[0].1, VersionState::Pending);
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(workshop.copied().await, one("password"));
+    assert_eq!(mirror.close(HOUR).await.remove(0).versions, 0);
+}
