@@ -156,6 +156,10 @@ impl Planner {
     }
 
     fn drifted(&self, account: &Account) -> Option<Timestamp> {
+        // a change of an unsettled account is as likely our own
+        if self.known.unsettled.contains_key(&account.id) {
+            return None;
+        }
         match self.policy.drift {
             Drift::Ignore => None,
             Drift::Report | Drift::Rotate => self.known.drifted(account),
