@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,10 +33,15 @@ const MAX_LIST: usize = 64 * 1024 * 1024;
 /// Logging in is left to `vaultrs`; documents travel by requests of our own over the same HTTP client, because
 /// `vaultrs` copies bodies into buffers that nobody wipes, and takes any 404 for a document that is not there.
 pub(super) struct Kv {
-    http: reqwest::Client,
-    session: Session,
+    wire: Arc<Wire>,
     address: Url,
     mount: String,
+}
+
+/// What requests travel by.
+struct Wire {
+    http: reqwest::Client,
+    session: Session,
     namespace: Option<HeaderValue>,
     permits: Semaphore,
 }
@@ -92,13 +98,16 @@ impl Kv {
                 )
             })?;
         let http = http_client(config, &address)?;
-        Ok(Self {
+        let wire = Wire {
             session: Session::new(config, http.clone())?,
             http,
-            address,
-            mount: config.mount.clone(),
             namespace,
             permits: Semaphore::new(IN_FLIGHT),
+        };
+        Ok(Self {
+            wire: Arc::new(wire),
+            address,
+            mount: config.mount.clone(),
         })
     }
 
@@ -119,7 +128,7 @@ impl Kv {
             "check `mount` and `namespace`, and give the token's policy a path below {}/",
             self.mount
         );
-        let answer = self.answered(Method::GET, &url, None, MAX_DOCUMENT).await;
+        let answer = self.answered(Method::GET, url, None, MAX_DOCUMENT).await;
         let body = answer
             .and_then(|(status, body)| match status {
                 200 => Ok(body),
@@ -314,7 +323,7 @@ impl Kv {
         let answer = self
             .answered(
                 request.method.clone(),
-                &url,
+                url,
                 request.body.clone(),
                 request.limit,
             )
@@ -342,11 +351,50 @@ impl Kv {
         }
     }
 
+    /// Sends a request by a task of its own: one that waits for nobody but the server cannot keep others waiting. The
+    /// future of a stream that is not polled would.
+    async fn answered(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Bytes>,
+        limit: usize,
+    ) -> Result<(u16, Zeroizing<Vec<u8>>), Failure> {
+        let wire = Arc::clone(&self.wire);
+        let task = async move { wire.answered(method, url, body, limit).await };
+        match tokio::spawn(task).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::Silent("the program is ending".to_owned())),
+        }
+    }
+
+    fn url(&self, before: &[&str], path: &str) -> Url {
+        let mut url = self.address.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments
+                .pop_if_empty()
+                .push("v1")
+                .extend(before)
+                .extend(path.split('/'));
+        }
+        url
+    }
+
+    fn forbidden(&self, capability: &str, path: &str, part: &str, failure: Failure) -> StoreError {
+        let place = format!("{}/{part}/{path}", self.mount);
+        failure.explain(
+            &format!("{capability} {}", self.full(path)),
+            &format!("give the token's policy `{capability}` on a path that covers {place}"),
+        )
+    }
+}
+
+impl Wire {
     /// One request, and once more if the token turns out to be gone.
     async fn answered(
         &self,
         method: Method,
-        url: &Url,
+        url: Url,
         body: Option<Bytes>,
         limit: usize,
     ) -> Result<(u16, Zeroizing<Vec<u8>>), Failure> {
@@ -378,26 +426,6 @@ impl Kv {
             return ask(&other).await;
         }
         Ok(answer)
-    }
-
-    fn url(&self, before: &[&str], path: &str) -> Url {
-        let mut url = self.address.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments
-                .pop_if_empty()
-                .push("v1")
-                .extend(before)
-                .extend(path.split('/'));
-        }
-        url
-    }
-
-    fn forbidden(&self, capability: &str, path: &str, part: &str, failure: Failure) -> StoreError {
-        let place = format!("{}/{part}/{path}", self.mount);
-        failure.explain(
-            &format!("{capability} {}", self.full(path)),
-            &format!("give the token's policy `{capability}` on a path that covers {place}"),
-        )
     }
 }
 
