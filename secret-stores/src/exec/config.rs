@@ -11,7 +11,8 @@ pub struct ExecConfig {
     pub args: Vec<String>,
     /// The file that remembers every version's state and history, without its password.
     pub ledger: PathBuf,
-    /// How long the program may take to answer one request, before it is killed.
+    /// How long the program may take to answer one request, before it is killed; a day at most. With several
+    /// unanswered, it has this long after each answer.
     pub timeout: Duration,
 }
 

@@ -20,13 +20,16 @@ use super::ExecConfig;
 use super::protocol::{Answer, PROTOCOL, Request};
 
 /// How many requests may be unanswered at once.
-const WINDOW: usize = 32;
+const WINDOW: u32 = 32;
 
 /// The longest line that is taken for an answer.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// How much of the program's own words an error repeats, in characters.
 const LONGEST_WORDS: usize = 200;
+
+/// Nobody waits for longer, and adding it to a time does not overflow.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a process may take to end by itself once it closed a pipe.
 const GRACE: Duration = Duration::from_secs(2);
@@ -73,7 +76,7 @@ impl Session {
         let program = config.program.display().to_string();
         let (child, stdin, stdout) =
             spawn(config).map_err(|error| cannot_start(&program, error))?;
-        let (asks, asked) = mpsc::channel(WINDOW);
+        let (asks, asked) = mpsc::channel(WINDOW as usize);
         let end = Arc::new(OnceLock::new());
         let talk = Talk {
             stdin,
@@ -83,7 +86,8 @@ impl Session {
             sent: 0,
             heard: Zeroizing::new(Vec::with_capacity(LONGEST_ANSWER)),
             waiting: HashMap::new(),
-            limit: config.timeout,
+            silent_since: Instant::now(),
+            limit: config.timeout.min(LONGEST_TIMEOUT),
         };
         let mut session = Self {
             program,
@@ -222,8 +226,10 @@ struct Talk {
     sent: usize,
     /// What was read and is not a whole line yet.
     heard: Zeroizing<Vec<u8>>,
-    /// By id, and until when an answer is waited for.
+    /// By id, and since when an answer is waited for.
     waiting: HashMap<u64, (Instant, Waiting)>,
+    /// Since when the process owes an answer: its last one, or the first request after it had answered all.
+    silent_since: Instant,
     limit: Duration,
 }
 
@@ -243,7 +249,7 @@ impl Talk {
             if !is_open && !is_sending && self.waiting.is_empty() {
                 return End::Unasked;
             }
-            let oldest = self.waiting.values().map(|(until, _)| *until).min();
+            let until = self.patience();
             tokio::select! {
                 biased;
                 read = self.stdout.read_buf(&mut *self.heard) => match read {
@@ -260,22 +266,33 @@ impl Talk {
                     Ok(count) => self.has_sent(count),
                     Err(error) => return End::Pipe(error),
                 },
-                asked = self.asked.recv(), if is_open && !is_sending && self.waiting.len() < WINDOW => match asked {
+                asked = self.asked.recv(), if is_open && !is_sending && self.waiting.len() < WINDOW as usize => match asked {
                     Some(asked) => self.send(asked),
                     None => is_open = false,
                 },
-                () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                     return End::Silent(self.limit);
                 }
             }
         }
     }
 
+    /// Until when an answer must come. A program that answers one request after the other may take the limit for each,
+    /// and one that leaves one out while it answers others is not waited for longer than that.
+    fn patience(&self) -> Option<Instant> {
+        let oldest = self.waiting.values().map(|(since, _)| *since).min()?;
+        let in_turn = oldest + self.limit * WINDOW;
+        Some(in_turn.min(self.silent_since + self.limit))
+    }
+
     fn send(&mut self, asked: Asked) {
         self.unsent = asked.line;
         self.sent = 0;
-        let until = Instant::now() + self.limit;
-        self.waiting.insert(asked.id, (until, asked.waiting));
+        let now = Instant::now();
+        if self.waiting.is_empty() {
+            self.silent_since = now;
+        }
+        self.waiting.insert(asked.id, (now, asked.waiting));
     }
 
     fn has_sent(&mut self, count: usize) {
@@ -302,6 +319,7 @@ impl Talk {
                 .waiting
                 .remove(&answer.id)
                 .ok_or("an answer to what was not asked")?;
+            self.silent_since = Instant::now();
             let secrets = self.waiting.values().map(|(_, other)| other);
             withhold(&mut answer, secrets.chain([&waiting]));
             // Whoever asked may have been dropped meanwhile.

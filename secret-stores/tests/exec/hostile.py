@@ -92,12 +92,17 @@ def misbehave(request):
 held = []
 for line in sys.stdin.buffer:
     request = json.loads(line)
+    if how == "slow":
+        time.sleep(0.4)
     if how == "backwards":
         # Answers each handful of requests in the opposite order.
         held.append({"id": request["id"], **keep.act(directory, request)})
         if request["op"] == "hello" or len(held) == 8:
             while held:
                 say(held.pop())
+    elif how == "leaves-one-out":
+        if request["op"] != op or request["account"] != "account-0":
+            say({"id": request["id"], **keep.act(directory, request)})
     elif request["op"] == op and (how in ("cannot-reveal", "protocol-2") or strikes()):
         misbehave(request)
     else:

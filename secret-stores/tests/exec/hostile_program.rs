@@ -106,6 +106,7 @@ async fn play(op: &str, fault: &str, expected: &str) {
     let expected = [(PASSWORD.to_owned(), VersionState::Current)];
     assert_eq!(workshop.found().await, expected, "{cell}");
     assert_eq!(workshop.kept(), [PASSWORD], "{cell}");
+    assert_eq!(workshop.current(1), PASSWORD, "{cell}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,6 +176,39 @@ async fn everyone_who_waits_for_a_program_that_hangs_is_told_at_once() {
     let answers = store.stage(&batch).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(workshop.kept().len(), 500);
+}
+
+/// Twenty requests take it longer than it has for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_may_take_its_time_for_each_request() {
+    let Some(workshop) = Workshop::new() else {
+        return;
+    };
+    let config = workshop.hostile("any:slow").with_timeout(BRIEF);
+    let store = ExecStore::open(config).await.unwrap();
+    workshop.lease(&store).await;
+    let batch: Vec<_> = (0..20)
+        .map(|number| workshop.version(number, &format!("password-{number}")))
+        .collect();
+    let answers = store.stage(&batch).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_leaves_one_request_out_is_not_waited_for_forever() {
+    let Some(workshop) = Workshop::new() else {
+        return;
+    };
+    let config = workshop.hostile("stage:leaves-one-out").with_timeout(BRIEF);
+    let store = ExecStore::open(config).await.unwrap();
+    workshop.lease(&store).await;
+    let batch: Vec<_> = (0..20)
+        .map(|number| workshop.version(number, &format!("password-{number}")))
+        .collect();
+    let answers = store.stage(&batch).await;
+    let failed = answers.iter().filter(|answer| answer.is_err()).count();
+    assert_eq!(failed, 1, "{answers:?}");
+    assert!(answers[0].is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -104,6 +104,52 @@ async fn pruned_passwords_are_forgotten_by_the_program() {
     assert_eq!(workshop.kept(), kept);
 }
 
+/// The ledger refuses the commit of a stalled run, so the program must not call its password current.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_writer_a_fenced_commit_never_reaches_the_program() {
+    let Some(workshop) = Workshop::new() else {
+        return;
+    };
+    let store = workshop.store().await;
+    workshop.lease(&store).await;
+    let stalled = workshop.version(1, "stalled");
+    stage(&store, &stalled).await.unwrap();
+    store.release(&stalled.lease()).await.unwrap();
+    let other = workshop.version_of(RunId::new(), 1, "other");
+    hold(&store, &other.lease()).await;
+    stage(&store, &other).await.unwrap();
+    commit(&store, &other).await.unwrap();
+    let fenced = commit(&store, &stalled).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced(_))));
+    assert_eq!(workshop.current(1), "other");
+    assert_eq!(workshop.kept(), ["other", "stalled"]);
+}
+
+/// Two versions of one account in one batch: the program must end with the one that the ledger ends with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_hears_of_commits_in_their_order() {
+    let Some(workshop) = Workshop::new() else {
+        return;
+    };
+    let store = workshop.store().await;
+    workshop.lease(&store).await;
+    for is_reversed in [false, true] {
+        let mut batch = Vec::new();
+        for password in ["earlier", "later"] {
+            let new = workshop.version(1, password);
+            stage(&store, &new).await.unwrap();
+            batch.push(rotation_core::Commit::new(new.key.clone(), new.staged_at));
+        }
+        if is_reversed {
+            batch.reverse();
+        }
+        let answers = store.commit(&batch).await;
+        assert!(answers[0].is_ok());
+        assert_eq!(answers[1].is_ok(), !is_reversed);
+        assert_eq!(workshop.current(1), "later");
+    }
+}
+
 /// When the program fails to forget, the ledger's pruning goes no further than what was under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prune_that_the_program_interrupts_is_an_error_and_can_be_repeated() {

@@ -105,6 +105,12 @@ impl Workshop {
             .collect()
     }
 
+    /// The password that the program calls current.
+    pub(crate) fn current(&self, number: usize) -> String {
+        let link = format!("kept/_contoso/_account-{number}/current");
+        std::fs::read_to_string(self.path(&link)).unwrap_or_default()
+    }
+
     /// Every password that the program keeps, whatever the ledger says.
     pub(crate) fn kept(&self) -> Vec<String> {
         let mut kept = Vec::new();
