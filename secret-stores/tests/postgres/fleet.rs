@@ -12,7 +12,7 @@ use rotation_core::{
 use secret_stores::PostgresStore;
 
 use crate::cluster::Cluster;
-use crate::workshop::{HOUR, LATER, Workshop, commit, lease, stage, version, version_of};
+use crate::workshop::{HOUR, LATER, Workshop, commit, lease, occurs, stage, version, version_of};
 
 const RUNNERS: usize = 8;
 const ACCOUNTS: usize = 2000;
@@ -167,6 +167,8 @@ async fn batches_in_opposite_orders_do_not_stand_in_each_others_way() {
             );
         }
     }
+    // Nor did the server have to break a circle, after which the store would have tried again.
+    assert!(!occurs("deadlock detected", &cluster.log()));
     store.release(&held).await.unwrap();
 }
 
