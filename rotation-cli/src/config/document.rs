@@ -75,7 +75,7 @@ impl Document {
     }
 
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        toml::from_str(&self.text).map_err(|error| self.refused(&error, &[]))
+        toml::from_str(&self.text).map_err(|error| self.refused(&error, None, &[]))
     }
 
     /// The value that `steps` lead to, if it is there.
@@ -84,11 +84,13 @@ impl Document {
         steps: &[Step<'_>],
     ) -> Result<Option<T>, ConfigError> {
         let table = self.parsed()?;
-        let found = value(table.get_ref(), steps).cloned();
-        found
-            .map(|value| T::deserialize(value.into_deserializer()))
-            .transpose()
-            .map_err(|error| self.refused(&error, &[]))
+        let Some(found) = value(table.get_ref(), steps).cloned() else {
+            return Ok(None);
+        };
+        let place = found.span();
+        T::deserialize(found.into_deserializer())
+            .map(Some)
+            .map_err(|error| self.refused(&error, Some(place), &[]))
     }
 
     /// The table that `steps` lead to, but for its keys `but`, which are read elsewhere.
@@ -106,15 +108,22 @@ impl Document {
                 table.remove(*key);
             }
         }
-        T::deserialize(found.into_deserializer()).map_err(|error| self.refused(&error, but))
+        T::deserialize(found.into_deserializer()).map_err(|error| self.refused(&error, None, but))
     }
 
     fn parsed(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
-        DeTable::parse(&self.text).map_err(|error| self.refused(&error, &[]))
+        DeTable::parse(&self.text).map_err(|error| self.refused(&error, None, &[]))
     }
 
-    fn refused(&self, error: &toml::de::Error, also: &[&str]) -> ConfigError {
-        ConfigError::from_toml(&self.path, &self.text, error, also)
+    /// What the parser says, at `place` if it does not know better.
+    fn refused(
+        &self,
+        error: &toml::de::Error,
+        place: Option<Range<usize>>,
+        also: &[&str],
+    ) -> ConfigError {
+        let place = error.span().or(place);
+        ConfigError::from_toml(&self.path, &self.text, error.message(), place, also)
     }
 
     /// The key of `[policy]` that `message` names first in backticks.

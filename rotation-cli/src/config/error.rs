@@ -47,23 +47,24 @@ impl ConfigError {
         }
     }
 
-    /// What the parser says; `also` are keys that are right, but unknown to it.
+    /// What the parser says at `span`; `also` are keys that are right, but unknown to it.
     pub(super) fn from_toml(
         path: &Path,
         text: &str,
-        error: &toml::de::Error,
+        message: &str,
+        span: Option<Range<usize>>,
         also: &[&str],
     ) -> Self {
-        let message = redact_message(error.message());
+        let message = redact_message(message);
         match (
             suggestion(&message, also),
             message.split_once(", expected "),
         ) {
             // one suggestion says more than the list of all names
             (Some(meant), Some((wrong, _))) => {
-                Self::new(path, text, error.span(), wrong.to_owned()).with_suggestion(Some(meant))
+                Self::new(path, text, span, wrong.to_owned()).with_suggestion(Some(meant))
             }
-            _ => Self::new(path, text, error.span(), message),
+            _ => Self::new(path, text, span, message),
         }
     }
 

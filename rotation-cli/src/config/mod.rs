@@ -68,7 +68,7 @@ impl Default for Audit {
 /// Where a secret is to be found; never the secret itself.
 #[cfg(feature = "postgres")]
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with either `env` or `file`")]
 pub(crate) struct SecretAt {
     pub(crate) env: Option<String>,
     pub(crate) file: Option<PathBuf>,

@@ -82,7 +82,7 @@ pub(crate) struct Postgres {
     recipients: Vec<String>,
 }
 
-/// OpenBao or HashiCorp Vault.
+/// OpenBao or Vault.
 #[cfg(feature = "openbao")]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +99,10 @@ pub(crate) struct OpenBao {
 /// How to log in to OpenBao; `env` or `file` has the token, the secret id or the identity token.
 #[cfg(feature = "openbao")]
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with `kind`, and either `env` or `file`"
+)]
 pub(crate) struct OpenBaoAuth {
     pub(crate) kind: OpenBaoAuthKind,
     pub(crate) env: Option<String>,

@@ -11,9 +11,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use rotation_core::{Lease, Problem, SecretReader, SecretStore, Select, StoreError, Version};
+use secret_stores::{Behind, Identities, MirrorCopy, MirrorStore, Recipients};
 #[cfg(feature = "exec")]
 use secret_stores::{ExecConfig, ExecReader, ExecStore};
-use secret_stores::{Identities, Recipients};
 #[cfg(feature = "openbao")]
 use secret_stores::{JwtSource, OpenBaoAuth, OpenBaoConfig, OpenBaoReader, OpenBaoStore};
 #[cfg(feature = "postgres")]
@@ -24,10 +24,16 @@ use secret_stores::{SqliteReader, SqliteStore};
 #[cfg(any(feature = "openbao", feature = "postgres"))]
 use super::secret::SecretPlace;
 use crate::config::{Config, ConfigError, Document, Kind, Step, below};
+use crate::output;
+
+/// How long a run waits at its end for copies to catch up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The stores of a configuration, with everything it takes to open them.
 pub(crate) struct Stores {
     primary: Place,
+    /// By name, for people.
+    copies: Vec<(String, Place)>,
 }
 
 /// A store that is open for writing.
@@ -66,23 +72,61 @@ impl Stores {
     /// # Errors
     /// If a secret, or a file that is named, is not there.
     pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
-        let at = [Step::Key("store")];
-        let primary = Place::of(
-            &config.stores.primary,
-            &At {
-                document: config.document(),
-                steps: &at,
-            },
-        )?;
-        Ok(Self { primary })
+        let (document, store) = (config.document(), [Step::Key("store")]);
+        let of = |kind: &Kind, steps: &[Step<'_>]| Place::of(kind, &At { document, steps });
+        let copies = config
+            .stores
+            .copies
+            .iter()
+            .enumerate()
+            .map(|(index, copy)| {
+                let steps = below(&below(&store, Step::Key("copy")), Step::Index(index));
+                Ok((copy.name.clone(), of(&copy.kind, &steps)?))
+            });
+        Ok(Self {
+            primary: of(&config.stores.primary, &store)?,
+            copies: copies.collect::<Result<_, _>>()?,
+        })
     }
 
-    /// Opens what versions are written to, and makes what is not there yet.
+    /// Opens what versions are written to, and makes what is not there yet. A copy that cannot be reached now is left
+    /// behind, and said to be.
     ///
     /// # Errors
-    /// If the primary store cannot be used.
+    /// If the primary store cannot be used, or a person must act before a copy can.
     pub(crate) async fn open(&self) -> Result<OpenStore, StoreError> {
-        self.primary.open().await
+        let primary = self.primary.open().await?;
+        if self.copies.is_empty() {
+            return Ok(primary);
+        }
+        let (mut copies, mut opened) = (Vec::new(), Vec::new());
+        for (name, place) in &self.copies {
+            match place.open().await {
+                Ok(open) => {
+                    copies.push(MirrorCopy::new(name, Arc::clone(&open.store)));
+                    opened.push(open);
+                }
+                Err(error @ StoreError::Unavailable { .. }) => output::note(&format!(
+                    "the copy {name} cannot be reached now, and gets nothing of this run: {error}"
+                )),
+                Err(error) => {
+                    let mut problem = problem(&error);
+                    problem.message = format!("the copy {name}: {}", problem.message);
+                    return Err(StoreError::Unusable(problem));
+                }
+            }
+        }
+        let mirror = MirrorStore::new(Arc::clone(&primary.store), copies);
+        opened.push(primary);
+        Ok(OpenStore::new(mirror, |mirror| async move {
+            for behind in mirror.close(PATIENCE).await {
+                tell(&behind);
+            }
+            drop(mirror);
+            for store in opened {
+                store.close().await;
+            }
+        }))
     }
 
     /// Opens the primary store for reading.
@@ -94,6 +138,17 @@ impl Stores {
         identities: Identities,
     ) -> Result<Box<dyn StoreReader>, StoreError> {
         self.primary.read(identities).await
+    }
+
+    /// Opens the copies for reading, each by its name.
+    pub(crate) async fn read_copies(
+        &self,
+    ) -> Vec<(&str, Result<Box<dyn StoreReader>, StoreError>)> {
+        let reads = self
+            .copies
+            .iter()
+            .map(|(name, place)| async { (name.as_str(), place.read(Identities::none()).await) });
+        futures::future::join_all(reads).await
     }
 
     /// The primary store, for people.
@@ -380,6 +435,23 @@ impl StoreReader for SqliteReader {
 
     async fn leases(&self) -> Result<Option<Vec<(Lease, Duration)>>, StoreError> {
         Self::leases(self).await.map(Some)
+    }
+}
+
+/// Says what a copy did not get.
+fn tell(behind: &Behind) {
+    let Behind {
+        name,
+        versions,
+        problem,
+        ..
+    } = behind;
+    if *versions > 0 {
+        let why = problem.as_ref().map(|problem| format!(": {problem}"));
+        output::note(&format!(
+            "the copy {name} lacks {versions} of the new passwords, and gets each with the next rotation of its account{}",
+            why.unwrap_or_default()
+        ));
     }
 }
 

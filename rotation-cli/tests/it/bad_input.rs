@@ -251,6 +251,160 @@ const ROWS: &[Row] = &[
         says: &["https://attacker.example", "where our token does not go"],
     },
     Row {
+        name: "a lease that is too long",
+        spoil: |world| world.edit("[store]", "[store]\nlease = \"1day\""),
+        args: APPLY,
+        code: 2,
+        says: &[
+            "a lease of 1day, expected 1s to 1h",
+            "rotation.toml:5:",
+            "60s",
+        ],
+    },
+    Row {
+        name: "a store whose token is not there",
+        spoil: |world| {
+            let store = "kind = \"openbao\"\naddress = \"https://127.0.0.1:1\"\nauth = { kind = \"token\", env = \"NO_TOKEN\" }";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 2,
+        says: &["NO_TOKEN", "the token of the OpenBao store", "is not set"],
+    },
+    Row {
+        name: "a store whose secret stands in two places",
+        spoil: |world| {
+            let store = "kind = \"openbao\"\naddress = \"https://127.0.0.1:1\"\nauth = { kind = \"token\", env = \"A\", file = \"b\" }";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 2,
+        says: &["stands in one place", "either `env`"],
+    },
+    Row {
+        name: "a login that lacks a key",
+        spoil: |world| {
+            let store = "kind = \"openbao\"\naddress = \"https://127.0.0.1:1\"\nauth = { kind = \"approle\", file = \"key.txt\" }";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 2,
+        says: &["missing field `role_id`", "rotation.toml:"],
+    },
+    Row {
+        name: "a server that nobody runs",
+        spoil: |world| {
+            let store = "kind = \"openbao\"\naddress = \"http://127.0.0.1:1\"\nauth = { kind = \"token\", file = \"key.txt\" }";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 4,
+        says: &["✗", "→"],
+    },
+    Row {
+        name: "an address of a database with its password",
+        spoil: |world| {
+            let store =
+                "kind = \"postgres\"\nurl = \"postgres://rotation:hunter2@127.0.0.1:1/rotation\"";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 4,
+        says: &["✗", "password", "→"],
+    },
+    Row {
+        name: "TLS off, and an authority",
+        spoil: |world| {
+            let store = "kind = \"postgres\"\nurl = \"postgres://rotation@127.0.0.1:1/rotation\"\ntls = false\nca_file = \"ca.pem\"";
+            world.edit("kind = \"sqlite\"\npath = \"rotation.db\"", store);
+        },
+        args: APPLY,
+        code: 2,
+        says: &["`tls = false`", "`ca_file`", "remove one"],
+    },
+    Row {
+        name: "a program that is not there",
+        spoil: |world| {
+            let text = world.read("rotation.toml");
+            let recipients = text
+                .lines()
+                .find(|line| line.starts_with("recipients"))
+                .unwrap();
+            let store = "kind = \"exec\"\nprogram = [\"./keep.py\"]\npath = \"states.db\"";
+            let text = text.replace(recipients, "");
+            world.write(
+                "rotation.toml",
+                &text.replace("kind = \"sqlite\"\npath = \"rotation.db\"", store),
+            );
+        },
+        args: APPLY,
+        code: 4,
+        says: &["✗", "keep.py", "→"],
+    },
+    Row {
+        name: "a copy that cannot be used",
+        spoil: |world| {
+            world.write("notes.db", "this is no database");
+            let text = world.read("rotation.toml");
+            let store =
+                &text[text.find("kind = \"sqlite\"").unwrap()..text.find("[[tenant]]").unwrap()];
+            let copy = store.replace("rotation.db", "notes.db");
+            world.edit(
+                "[[tenant]]",
+                &format!("[[store.copy]]\nname = \"second\"\n{copy}[[tenant]]"),
+            );
+        },
+        args: APPLY,
+        code: 4,
+        says: &["✗ the copy second: ", "notes.db"],
+    },
+    Row {
+        name: "a shard that cannot be",
+        spoil: |_| {},
+        args: &["apply", "--shard", "17/16"],
+        code: 2,
+        says: &["17/16", "--shard", "expected 1/16 to 16/16"],
+    },
+    Row {
+        name: "a recovery with a misspelt tenant",
+        spoil: |_| {},
+        args: &["recover", "--tenant", "contosso.onmicrosoft.com"],
+        code: 2,
+        says: &["did you mean `contoso.onmicrosoft.com`?"],
+    },
+    Row {
+        name: "pruning all but minus one",
+        spoil: |_| {},
+        args: &["prune", "--keep", "-1"],
+        code: 2,
+        says: &["-1"],
+    },
+    Row {
+        name: "pruning by the domain of a tenant",
+        spoil: |_| {},
+        args: &["prune", "--tenant", "contoso.onmicrosoft.com"],
+        code: 2,
+        says: &[
+            "by their GUID",
+            "`contoso.onmicrosoft.com`",
+            "rotation status",
+        ],
+    },
+    Row {
+        name: "a run that is no id",
+        spoil: |_| {},
+        args: &["audit", "show", "--run", "yesterday"],
+        code: 2,
+        says: &["--run", "yesterday", "expected the id of a run"],
+    },
+    Row {
+        name: "a time that is none",
+        spoil: |_| {},
+        args: &["audit", "show", "--since", "yesterday"],
+        code: 2,
+        says: &["--since", "yesterday", "expected a day such as 2026-11-21"],
+    },
+    Row {
         name: "a flag that does not exist",
         spoil: |_| {},
         args: &["apply", "--password", "hunter2"],

@@ -2,8 +2,9 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "clippy.toml permits both in test functions, but not in the helpers beside them"
+    reason = "clippy.toml permits these in test functions, but not in the helpers beside them"
 )]
 
 mod audit;
@@ -17,4 +18,5 @@ mod leak;
 mod outcomes;
 mod proof;
 mod recover;
+mod stores;
 mod world;

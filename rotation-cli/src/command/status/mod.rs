@@ -1,5 +1,6 @@
 //! `rotation status`: what the store holds, read without any key.
 
+mod copies;
 mod drift;
 mod history;
 
@@ -18,12 +19,16 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::stored::{self, Filter, tenant_ids};
 use crate::wiring;
+use crate::wiring::store::Stores;
+use copies::CopyStatus;
 use drift::{Directories, Drifted};
 use history::History;
 
 pub(super) async fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let reader = stored::open(&config, Identities::none()).await?;
+    let stores = Stores::of(&config).map_err(Failure::usage)?;
+    let reader = stores.read(Identities::none()).await;
+    let reader = reader.map_err(|error| stored::failure(&error))?;
     let directories = match args.verify {
         true => Some(Directories::look(&config, common, args.sharded).await?),
         false => None,
@@ -35,6 +40,9 @@ pub(super) async fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     filter
         .read(reader.as_ref(), |version| status.add(version))
         .await?;
+    if common.accounts.is_empty() {
+        status.copies = CopyStatus::of(&stores, reader.as_ref(), &filter.selects()).await;
+    }
     match common.format {
         Format::Json => output::json(&status)?,
         Format::Table => status.print()?,
@@ -77,6 +85,9 @@ struct Status {
     /// If the store can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     at_work: Option<Vec<AtWork>>,
+    /// If there are any, and no accounts are named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<CopyStatus>,
     /// If accounts are named.
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<History>>,
@@ -129,6 +140,7 @@ impl Status {
             unsettled: Vec::new(),
             drifted: directories.is_some().then(Vec::new),
             at_work: None,
+            copies: Vec::new(),
             history: history.then(Vec::new),
             tenants: BTreeMap::new(),
             directories,
@@ -198,6 +210,7 @@ impl Status {
             drift::print(drifted)?;
         }
         self.print_at_work()?;
+        copies::print(&self.copies)?;
         if let Some(history) = &self.history {
             return history::print(history);
         }
