@@ -1,9 +1,18 @@
 //! Stores for the rotation engine: where every version of every password is kept, durable before the directory hears
 //! of it and sealed so that the engine itself can read none of them.
 //!
-//! [`SqliteStore`] keeps everything in one local file. It needs only public keys:
+//! | feature | |
+//! | --- | --- |
+//! | `sqlite` (default) | `SqliteStore`: one local file, sealed to public keys |
+//! | `postgres` | `PostgresStore`: one database for many runners, sealed likewise |
+//! | `openbao` | `OpenBaoStore`: OpenBao or Vault, for applications to read |
+//! | `exec` | `ExecStore`: a program of the user's own |
+//! | `mirror` | `MirrorStore`: one of these, and copies that follow it |
 //!
-//! ```
+//! All of them pass the conformance suite of `rotation_core::testkit`. Writing needs no key that can read:
+//!
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use futures::TryStreamExt;
 //! use rotation_core::Select;
