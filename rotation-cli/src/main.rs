@@ -32,6 +32,14 @@ mod summary;
 mod survey;
 mod wiring;
 
+#[cfg(not(any(
+    feature = "exec",
+    feature = "openbao",
+    feature = "postgres",
+    feature = "sqlite"
+)))]
+compile_error!("passwords must be kept somewhere: choose at least one kind of store as a feature");
+
 use std::process::ExitCode;
 
 use clap::Parser;

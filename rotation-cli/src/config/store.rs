@@ -37,6 +37,10 @@ pub(crate) struct CopyStore {
 
 /// A store of some kind, with its keys.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each store, and few stores"
+)]
 pub(crate) enum Kind {
     #[cfg(feature = "exec")]
     Exec(Exec),
