@@ -74,7 +74,7 @@ impl Summary {
         if table.is_empty() {
             return Ok(());
         }
-        output::line(&format!("\nOf these accounts:\n{}", table.trim_fmt()))
+        output::line(&format!("\nAlso:\n{}", table.trim_fmt()))
     }
 
     /// Why accounts were skipped or denied, the most frequent reasons first.
@@ -126,9 +126,7 @@ impl Summary {
 fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
     if let Some(stopped) = &tenant.stopped {
         output::line(&format!("\n{}: {}", tenant.name, describe(stopped)))?;
-        if let StopReason::LeaseLost { problem } | StopReason::Unrecorded { problem } = stopped {
-            print_fix(problem)?;
-        }
+        output::line(&format!("  → {}", next_move(stopped)))?;
     }
     if tenant.totals.not_tried > 0 {
         let count = tenant.totals.not_tried;
@@ -156,6 +154,27 @@ fn print_fix(problem: &Problem) -> Result<(), Failure> {
         Some(fix) => output::line(&format!("  → {fix}")),
         None => Ok(()),
     }
+}
+
+/// What to do after a run that stopped early.
+fn next_move(stopped: &StopReason) -> &str {
+    let (problem, otherwise) = match stopped {
+        StopReason::Canary { problem, .. } | StopReason::Failures { problem, .. } => (
+            problem,
+            "find out why, then run it again: what is done stays done",
+        ),
+        StopReason::LeaseLost { problem } => (
+            problem,
+            "look at the store, then run it again: that settles what was under way",
+        ),
+        StopReason::Unrecorded { problem } => (
+            problem,
+            "make room for the record, or correct [audit] path; then run it again: that settles what was under way",
+        ),
+        StopReason::Unreadable { problem } => (problem, "try again later: what is done stays done"),
+        _ => return "run it again to go on",
+    };
+    problem.fix.as_deref().unwrap_or(otherwise)
 }
 
 fn describe(stopped: &StopReason) -> String {

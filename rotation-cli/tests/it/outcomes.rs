@@ -1,8 +1,11 @@
 //! How a run can end, and what the exit code and the page make of it.
 
+use std::process::{Child, Command};
+use std::time::Duration;
+
 use entra_sim::{Config, Effect, Fault, Role, Server, Tenant};
 
-use crate::world::World;
+use crate::world::{World, wait};
 
 fn refusal() -> Effect {
     Effect::status(403)
@@ -122,4 +125,56 @@ fn several_tenants_are_summed_and_kept_apart() {
     assert!(of(0) > 0 && of(1) > 0, "{both}");
     let status = world.json(&["status", "--format", "json"]);
     assert_eq!(status["tenants"].as_object().unwrap().len(), 2, "{status}");
+}
+
+/// A run in full flight, far from its end.
+fn run_under_way(world: &World) -> Child {
+    let latency = Effect::delay(Duration::from_millis(50));
+    world.server.add_fault(Fault::on_patch(latency));
+    let child = world.spawn(&["apply"]);
+    world.wait_for_sets(20);
+    child
+}
+
+#[test]
+fn a_run_that_can_no_longer_be_put_on_record_stops_with_5() {
+    let world = World::new(2000);
+    let child = run_under_way(&world);
+    std::fs::remove_file(world.path("rotation-audit.jsonl")).unwrap();
+    let output = wait(child);
+    assert_eq!(output.code, Some(5), "{output:?}");
+    for part in [
+        "what is done must be on record",
+        "rotation-audit.jsonl",
+        "→ ",
+    ] {
+        assert!(output.stdout.contains(part), "{part}: {output:?}");
+    }
+    assert!(world.sets() < 1000, "it went on");
+    world.assert_no_password_is_lost();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_slept_through_its_lease_stops_with_5() {
+    let signal = |child: &Child, name: &str| {
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    };
+    let world = World::new(2000);
+    world.edit("[store]", "[store]\nlease = \"1s\"");
+    let child = run_under_way(&world);
+    signal(&child, "-STOP");
+    std::thread::sleep(Duration::from_secs(3));
+    signal(&child, "-CONT");
+    let output = wait(child);
+    assert_eq!(output.code, Some(5), "{output:?}");
+    for part in ["other runs may take over its accounts", "→ "] {
+        assert!(output.stdout.contains(part), "{part}: {output:?}");
+    }
+    world.assert_no_password_is_lost();
+    world.server.clear_faults();
+    assert_eq!(world.run(&["recover"]).code, Some(0));
+    world.assert_no_password_is_lost();
 }
