@@ -27,13 +27,18 @@ mod postgres;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use entra_sim::{Effect, Fault};
 use harness::{Bench, Failure, Table, accounts, is_measured};
 use rotation_core::AuditFile;
 use rotation_core::testkit::MemoryStore;
 use secret_stores::{OpenBaoStore, PostgresStore, Recipients, SqliteStore, keygen};
 
 const ROUNDS: usize = 3;
+
+/// Less than any directory takes that is not on the same machine.
+const LATENCY: Duration = Duration::from_millis(5);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -47,6 +52,20 @@ async fn main() -> Result<(), Failure> {
         admin.batch_execute("SELECT pg_reload_conf()").await?;
     }
     let bao = server::shared().await;
+    println!("A directory that answers at once, on the cores that the stores need:");
+    compare(&bench, cluster, bao).await?;
+    println!("\nA directory that takes {LATENCY:?}:");
+    let slow = Fault::on_patch(Effect::delay(LATENCY));
+    bench.server.add_fault(slow);
+    compare(&bench, cluster, bao).await
+}
+
+/// Every store in turns, so that a machine that slows down slows all of them.
+async fn compare(
+    bench: &Bench,
+    cluster: Option<&cluster::Cluster>,
+    bao: Option<&server::Server>,
+) -> Result<(), Failure> {
     let mut table = Table::new();
     for _ in 0..if is_measured() { ROUNDS } else { 1 } {
         let memory = Arc::new(MemoryStore::new());

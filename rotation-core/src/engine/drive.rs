@@ -25,7 +25,7 @@ use crate::{
 
 /// How many accounts are under way for each request to the directory: the others wait for the store, whose durable
 /// writes take about as long as requests and are cheaper the more accounts share one.
-const ACCOUNTS_PER_REQUEST: usize = 8;
+const ACCOUNTS_PER_REQUEST: usize = 12;
 
 /// More requests at once than any directory bears.
 const MOST_REQUESTS: usize = 4096;

@@ -4,19 +4,13 @@ use rotation_core::{NewVersion, Select, StoreError, VersionKey};
 use tokio::sync::mpsc;
 
 use super::step::Change;
-use super::{SqliteStore, error, prune};
+use super::{SqliteStore, prune};
 
 impl SqliteStore {
     /// What staging would answer now, one for each: whether the version is there already.
     pub(crate) async fn is_staged(&self, batch: &[NewVersion]) -> Vec<Result<bool, StoreError>> {
-        let changes = batch
-            .iter()
-            .map(|new| self.row(new).map(Change::MayStage))
-            .collect::<Result<_, _>>();
-        match changes {
-            Ok(changes) => self.ask(changes).await,
-            Err(error) => vec![Err(error::seal(error)); batch.len()],
-        }
+        let changes = batch.iter().cloned().map(Change::MayStage).collect();
+        self.ask(changes).await
     }
 
     /// What committing would answer now, one for each: whether the version is current already. A version that is

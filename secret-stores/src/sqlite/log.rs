@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rotation_core::{
-    AccountId, AccountKey, Committed, Lease, Origin, RunId, TenantId, Version, VersionId,
+    AccountId, AccountKey, Committed, NewVersion, Origin, RunId, TenantId, Version, VersionId,
     VersionKey, VersionState,
 };
 use rusqlite::types::{FromSqlError, FromSqlResult, ValueRef};
@@ -15,28 +15,6 @@ const EVENT_DISCARDED: &str = "discarded";
 
 /// What following the log takes, without what makes rows large.
 const BRIEF: &str = "SELECT seq, event, tenant, account, staged, run, version, committed_at, request_id, baseline FROM log";
-
-/// A staged row before it is appended.
-pub(super) struct NewRow {
-    pub(super) key: VersionKey,
-    pub(super) run: RunId,
-    pub(super) planned_at: Timestamp,
-    pub(super) staged_at: Timestamp,
-    pub(super) user_name: String,
-    pub(super) origin: Origin,
-    /// `None` if a program outside keeps the password.
-    pub(super) sealed: Option<Vec<u8>>,
-}
-
-impl NewRow {
-    /// The lease that appending it takes.
-    pub(super) fn lease(&self) -> Lease {
-        Lease {
-            tenant: self.key.account.tenant.clone(),
-            run: self.run,
-        }
-    }
-}
 
 /// What a row says about the version staged by the row with that seq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +120,12 @@ impl<S> LogRow<S> {
     }
 }
 
-/// Appends a staged row and gives its seq.
+/// Appends a staged row and gives its seq. Without `sealed`, a program outside keeps the password.
 pub(super) fn append_staged(
     connection: &Connection,
-    row: &NewRow,
+    new: &NewVersion,
     origin: i64,
-    data_key: Option<i64>,
+    sealed: Option<&Sealed>,
 ) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
@@ -156,16 +134,16 @@ pub(super) fn append_staged(
         )?
         .insert(params![
             EVENT_STAGED,
-            row.key.account.tenant.as_str(),
-            row.key.account.account.as_str(),
-            row.run.as_bytes(),
-            row.key.version.as_bytes(),
-            row.staged_at.to_string(),
-            row.user_name,
+            new.key.account.tenant.as_str(),
+            new.key.account.account.as_str(),
+            new.run.as_bytes(),
+            new.key.version.as_bytes(),
+            new.staged_at.to_string(),
+            new.user_name,
             origin,
-            row.origin.reason,
-            data_key,
-            row.sealed,
+            new.origin.reason,
+            sealed.map(|sealed| sealed.data_key),
+            sealed.map(|sealed| sealed.bytes.as_slice()),
         ])
 }
 

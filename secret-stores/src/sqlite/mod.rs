@@ -7,9 +7,9 @@
 //! Only pruning ([`prune`]) removes rows: all of a previous version's, so that those left fold as before.
 //!
 //! ```text
-//! stage ──► seal ──┐                            ┌──► versions
-//! commit ──────────┼──► writer ──► log ──► fold ┤
-//! discard ─────────┘                            └──► open ──► reveal
+//! stage ───────────┐                                   ┌──► versions
+//! commit ──────────┼──► writer: seal ──► log ──► fold ┤
+//! discard ─────────┘                                   └──► open ──► reveal
 //! ```
 //!
 //! The log has no index on account. So the writer keeps in mind what it must know of an account before it appends
@@ -48,10 +48,9 @@ use rotation_core::{
 };
 
 use crate::Recipients;
-use crate::seal::{DataKey, Label, SealError};
-use log::NewRow;
+use crate::seal::DataKey;
 use step::Change;
-use writer::Writer;
+use writer::{Keys, Writer};
 
 pub use reader::SqliteReader;
 
@@ -61,8 +60,6 @@ pub use reader::SqliteReader;
 /// dropped, in the background; [`close`](Self::close) waits for it.
 pub struct SqliteStore {
     path: PathBuf,
-    /// `None` if a program outside keeps the passwords.
-    data_key: Option<DataKey>,
     writer: Writer,
 }
 
@@ -83,7 +80,7 @@ impl SqliteStore {
         let recipients = recipients.clone();
         Self::open_with(path.as_ref(), move || {
             let (data_key, wrapped) = DataKey::generate(&recipients).map_err(error::seal)?;
-            Ok((Some(data_key), Some(wrapped)))
+            Ok(Some(Keys { data_key, wrapped }))
         })
         .await
     }
@@ -94,12 +91,12 @@ impl SqliteStore {
     /// Those of [`open`](Self::open).
     #[cfg(any(feature = "exec", test))]
     pub(crate) async fn open_ledger(path: impl AsRef<Path> + Send) -> Result<Self, StoreError> {
-        Self::open_with(path.as_ref(), || Ok((None, None))).await
+        Self::open_with(path.as_ref(), || Ok(None)).await
     }
 
     async fn open_with(
         path: &Path,
-        keys: impl FnOnce() -> Result<(Option<DataKey>, Option<Vec<u8>>), StoreError> + Send + 'static,
+        keys: impl FnOnce() -> Result<Option<Keys>, StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let named = path.to_owned();
         blocking(move || {
@@ -114,13 +111,8 @@ impl SqliteStore {
             vet::contents(&path)?;
             file::make_private(&path)?;
             let connection = connect::read_write(&path)?;
-            let (data_key, wrapped) = keys()?;
-            let writer = Writer::start(connection, path.clone(), wrapped)?;
-            Ok(Self {
-                path,
-                data_key,
-                writer,
-            })
+            let writer = Writer::start(connection, path.clone(), keys()?)?;
+            Ok(Self { path, writer })
         })
         .await
     }
@@ -129,20 +121,6 @@ impl SqliteStore {
     pub async fn close(self) {
         // An error means that the thread is gone already; whoever waited for an answer has heard of it.
         blocking(move || self.writer.finish()).await.ok();
-    }
-
-    fn row(&self, new: &NewVersion) -> Result<NewRow, SealError> {
-        let label = Label::new(&new.key, new.run);
-        let seal = |data_key: &DataKey| data_key.seal(&label, &new.password);
-        Ok(NewRow {
-            key: new.key.clone(),
-            run: new.run,
-            planned_at: new.planned_at,
-            staged_at: new.staged_at,
-            user_name: new.user_name.clone(),
-            origin: new.origin.clone(),
-            sealed: self.data_key.as_ref().map(seal).transpose()?,
-        })
     }
 
     async fn make(&self, change: Change) -> Result<(), StoreError> {
@@ -161,14 +139,8 @@ impl SecretStore for SqliteStore {
     }
 
     async fn stage(&self, batch: &[NewVersion]) -> Vec<Result<(), StoreError>> {
-        let changes = batch
-            .iter()
-            .map(|new| self.row(new).map(Change::Stage))
-            .collect::<Result<_, _>>();
-        match changes {
-            Ok(changes) => self.writer.write(changes).await,
-            Err(error) => vec![Err(error::seal(error)); batch.len()],
-        }
+        let changes = batch.iter().cloned().map(Change::Stage).collect();
+        self.writer.write(changes).await
     }
 
     async fn commit(&self, batch: &[Commit]) -> Vec<Result<(), StoreError>> {

@@ -2,14 +2,18 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rotation_core::{
-    AccountKey, Commit, Committed, Lease, Problem, RunId, StoreError, VersionKey, VersionState,
+    AccountKey, Commit, Committed, Lease, NewVersion, Problem, RunId, StoreError, VersionKey,
+    VersionState,
 };
 use rusqlite::Transaction;
 
+use super::error;
 use super::history::{History, Standing, Verdict};
 use super::known::Known;
 use super::lease::{Leases, Life};
-use super::log::{self, Event, NewRow, Settlement};
+use super::log::{self, Event, Sealed, Settlement};
+use super::writer::Keys;
+use crate::seal::{Label, SealError};
 
 /// One change to make durable.
 pub(super) enum Change {
@@ -21,10 +25,10 @@ pub(super) enum Change {
     MayCommit(VersionKey),
     /// Answers as `Stage` does, and changes nothing.
     #[cfg(feature = "exec")]
-    MayStage(NewRow),
+    MayStage(NewVersion),
     Prune(Dropped),
     Release(Lease),
-    Stage(NewRow),
+    Stage(NewVersion),
 }
 
 /// Previous versions to be removed.
@@ -49,7 +53,7 @@ pub(super) type Answer = Result<u64, StoreError>;
 pub(super) struct Step<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     /// `None` if a program outside keeps the passwords.
-    pub(super) wrapped_key: Option<&'a [u8]>,
+    pub(super) keys: Option<&'a Keys>,
     pub(super) known: &'a mut Known,
     pub(super) leases: Leases<'a>,
 }
@@ -85,43 +89,46 @@ impl Step<'_> {
         Ok(Ok(0))
     }
 
-    fn stage(&mut self, row: &NewRow) -> rusqlite::Result<Answer> {
-        let admitted = self.admit(row)?;
+    fn stage(&mut self, new: &NewVersion) -> rusqlite::Result<Answer> {
+        let admitted = self.admit(new)?;
         if matches!(admitted, Ok(1)) {
-            let origin = self.origin(row)?;
-            let data_key = self.data_key()?;
-            let seq = log::append_staged(self.transaction, row, origin, data_key)?;
-            self.known.staged(&row.key, row.run, seq);
+            let sealed = match self.seal(new)? {
+                Ok(sealed) => sealed,
+                Err(error) => return Ok(Err(error::seal(error))),
+            };
+            let origin = self.origin(new)?;
+            let seq = log::append_staged(self.transaction, new, origin, sealed.as_ref())?;
+            self.known.staged(&new.key, new.run, seq);
         }
         Ok(admitted)
     }
 
     /// Whether the row may be appended, and how many versions that would concern.
-    fn admit(&mut self, row: &NewRow) -> rusqlite::Result<Answer> {
-        let lease = row.lease();
+    fn admit(&mut self, new: &NewVersion) -> rusqlite::Result<Answer> {
+        let lease = new.lease();
         if !matches!(self.leases.life(&lease)?, Life::Alive(_)) {
             self.known.rivals.forget(&lease);
             return Ok(Err(StoreError::LeaseLost(lease)));
         }
-        if let Some(found) = log::staged_row(self.transaction, row.key.version)? {
-            if found.account != row.key.account || found.run != row.run {
+        if let Some(found) = log::staged_row(self.transaction, new.key.version)? {
+            if found.account != new.key.account || found.run != new.run {
                 return Ok(Err(StoreError::Unusable(Problem::new(format!(
                     "version {} was staged before, for account {} by run {}",
-                    row.key.version, found.account, found.run
+                    new.key.version, found.account, found.run
                 )))));
             }
-            let is_there = self.standing(&row.key)?.is_some();
+            let is_there = self.standing(&new.key)?.is_some();
             return Ok(if is_there {
                 Ok(0)
             } else {
-                Err(StoreError::NotPending(row.key.clone()))
+                Err(StoreError::NotPending(new.key.clone()))
             });
         }
-        if let Some(refusal) = self.belongs_to_another(&row.key.account, &lease)? {
+        if let Some(refusal) = self.belongs_to_another(&new.key.account, &lease)? {
             return Ok(Err(refusal));
         }
-        let account = row.key.account.clone();
-        let since = row.planned_at;
+        let account = new.key.account.clone();
+        let since = new.planned_at;
         let rival =
             self.known
                 .rivals
@@ -281,26 +288,35 @@ impl Step<'_> {
         Ok(history.standing(found.seq))
     }
 
-    fn data_key(&mut self) -> rusqlite::Result<Option<i64>> {
-        let Some(wrapped) = self.wrapped_key else {
-            return Ok(None);
+    /// Seals the password of `new`, unless a program outside keeps it.
+    fn seal(&mut self, new: &NewVersion) -> rusqlite::Result<Result<Option<Sealed>, SealError>> {
+        let Some(keys) = self.keys else {
+            return Ok(Ok(None));
         };
-        if self.known.data_key.is_none() {
-            let id = log::append_data_key(self.transaction, wrapped)?;
-            self.known.data_key = Some(id);
-        }
-        Ok(self.known.data_key)
+        let label = Label::new(&new.key, new.run);
+        let bytes = match keys.data_key.seal(&label, &new.password) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        let data_key = match self.known.data_key {
+            Some(id) => id,
+            None => {
+                let id = log::append_data_key(self.transaction, &keys.wrapped)?;
+                *self.known.data_key.insert(id)
+            }
+        };
+        Ok(Ok(Some(Sealed { data_key, bytes })))
     }
 
-    fn origin(&mut self, row: &NewRow) -> rusqlite::Result<i64> {
+    fn origin(&mut self, new: &NewVersion) -> rusqlite::Result<i64> {
         if let Some((origin, id)) = &self.known.origin
-            && origin.caller == row.origin.caller
-            && origin.backend == row.origin.backend
+            && origin.caller == new.origin.caller
+            && origin.backend == new.origin.backend
         {
             return Ok(*id);
         }
-        let id = log::origin_id(self.transaction, &row.origin)?;
-        self.known.origin = Some((row.origin.clone(), id));
+        let id = log::origin_id(self.transaction, &new.origin)?;
+        self.known.origin = Some((new.origin.clone(), id));
         Ok(id)
     }
 }

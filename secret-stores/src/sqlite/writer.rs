@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use rotation_core::{Clock, StoreError, SystemClock};
 use rusqlite::{Connection, TransactionBehavior};
@@ -11,10 +12,16 @@ use super::error;
 use super::known::Known;
 use super::lease::Leases;
 use super::step::{Answer, Change, Step};
+use crate::seal::DataKey;
 
 /// How many jobs may wait, and how many share a transaction. Thousands would not be faster: past a hundred rows the
 /// cost of reaching the disk is small beside that of the rows.
 const MAX_JOBS: usize = 1024;
+
+/// While transactions have so many changes, whoever asks is one of many, and a transaction waits a little for the others:
+/// what it costs to reach the disk is then shared by more of them. A directory takes far longer to answer.
+const MANY: usize = 8;
+const GATHER: Duration = Duration::from_micros(1500);
 
 /// What became of each change of a job, in their order.
 type Answers = Vec<Answer>;
@@ -32,18 +39,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `wrapped_key` is stored along with the first version that is sealed under it; there is none
-    /// if a program outside keeps the passwords.
+    /// Starts the thread. There are no `keys` if a program outside keeps the passwords.
     pub(super) fn start(
         connection: Connection,
         path: PathBuf,
-        wrapped_key: Option<Vec<u8>>,
+        keys: Option<Keys>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(MAX_JOBS);
         let log = LogWriter {
             connection,
             path,
-            wrapped_key,
+            keys,
             known: Known::default(),
         };
         let thread = thread::Builder::new()
@@ -84,17 +90,30 @@ impl Writer {
     }
 }
 
+/// What passwords are sealed with. It never leaves the writing thread, and is wiped when that ends.
+pub(super) struct Keys {
+    pub(super) data_key: DataKey,
+    /// The same for the recipients: stored along with the first version that is sealed.
+    pub(super) wrapped: Vec<u8>,
+}
+
 struct LogWriter {
     connection: Connection,
     path: PathBuf,
-    wrapped_key: Option<Vec<u8>>,
+    keys: Option<Keys>,
     known: Known,
 }
 
 impl LogWriter {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut group = Vec::with_capacity(MAX_JOBS);
+        let mut changes = 0;
         while queue.blocking_recv_many(&mut group, MAX_JOBS) > 0 {
+            if changes >= MANY {
+                thread::sleep(GATHER);
+                group.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_JOBS));
+            }
+            changes = group.iter().map(|job| job.changes.len()).sum();
             let answers = self.write(&group).unwrap_or_else(|error| {
                 // After a failure nothing is certain but the file.
                 self.known = Known::default();
@@ -123,7 +142,7 @@ impl LogWriter {
         self.known.catch_up(&transaction)?;
         let mut step = Step {
             transaction: &transaction,
-            wrapped_key: self.wrapped_key.as_deref(),
+            keys: self.keys.as_ref(),
             known: &mut self.known,
             // Now, and not before, when another process may have held up this one.
             leases: Leases::at(&transaction, SystemClock.now()),
