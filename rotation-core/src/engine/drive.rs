@@ -149,7 +149,8 @@ async fn begin(
 /// An account that another run had when its turn came.
 struct Deferred {
     planned: Planned,
-    until: Instant,
+    /// When that run's lease lapses, unless it is renewed.
+    lapses: Instant,
 }
 
 /// Takes accounts from the plan while there is room, and records how they end.
@@ -166,8 +167,8 @@ async fn drive(
     let mut busy: HashSet<AccountId> = HashSet::new();
     let mut deferred: VecDeque<Deferred> = VecDeque::new();
     let mut taking = true;
-    // those that another run had get a second turn, after all others
-    let mut second_turn = false;
+    // those that another run had come again after all others
+    let mut all_taken = false;
     while taking || !under_way.is_empty() || !deferred.is_empty() {
         let room = breaker.allows(under_way.len(), most);
         let going_on = report.stopped.is_none();
@@ -177,15 +178,18 @@ async fn drive(
             problem = lease.lost.at_last(), if going_on => Some(StopReason::LeaseLost { problem }),
             problem = unrecorded.at_last(), if going_on => Some(StopReason::Unrecorded { problem }),
             Some(ended) = under_way.next() => {
-                let (planned, ended): (Planned, Ended) = ended;
+                let (planned, lapses, ended): (Planned, Option<Instant>, Ended) = ended;
                 let result = match ended {
                     Ended::With(result) => result,
-                    Ended::Leased { lapses_in, .. } if !second_turn && going_on => {
-                        let until = Instant::now() + lapses_in + LAPSE_MARGIN;
-                        deferred.push_back(Deferred { planned, until });
-                        continue;
+                    Ended::Leased { by, lapses_in } => {
+                        let lapses = lapses.unwrap_or_else(|| Instant::now() + lapses_in + LAPSE_MARGIN);
+                        if going_on && lapses > Instant::now() {
+                            deferred.push_back(Deferred { planned, lapses });
+                            continue;
+                        }
+                        // it outlived the lease it had, so it is at work
+                        AccountResult::LeftToOther { run: by }
                     }
-                    Ended::Leased { by, .. } => AccountResult::LeftToOther { run: by },
                 };
                 busy.remove(&planned.account.id);
                 let stopping = breaker.count(&result);
@@ -210,9 +214,9 @@ async fn drive(
                     None
                 }
             },
-            Some(next) = async { deferred.pop_front() }, if !taking && room && going_on && !deferred.is_empty() && (second_turn || under_way.is_empty()) => {
-                second_turn = true;
-                under_way.push(rotate(shared, next.planned, Some(next.until)));
+            Some(next) = async { deferred.pop_front() }, if !taking && room && going_on && !deferred.is_empty() && (all_taken || under_way.is_empty()) => {
+                all_taken = true;
+                under_way.push(rotate(shared, next.planned, Some(next.lapses)));
                 None
             }
         };
@@ -237,17 +241,27 @@ async fn drive(
 /// Another machine's clock may be a little late.
 const LAPSE_MARGIN: Duration = Duration::from_millis(250);
 
-/// Rotates one account, not before `until`.
-async fn rotate(shared: &Shared<'_>, planned: Planned, until: Option<Instant>) -> (Planned, Ended) {
-    let waited = match until {
-        Some(until) => shared.stop.during(sleep_until(until)).await,
+/// How often to look whether another run is done with an account, or its lease has lapsed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Rotates one account; one that another run had, after a while.
+async fn rotate(
+    shared: &Shared<'_>,
+    planned: Planned,
+    lapses: Option<Instant>,
+) -> (Planned, Option<Instant>, Ended) {
+    let waited = match lapses {
+        Some(lapses) => {
+            let again = lapses.min(Instant::now() + LOOK_AGAIN);
+            shared.stop.during(sleep_until(again)).await
+        }
         None => Some(()),
     };
     let ended = match waited {
         Some(()) => shared.rotate(&planned).await,
         None => Ended::With(AccountResult::NotTried),
     };
-    (planned, ended)
+    (planned, lapses, ended)
 }
 
 /// Records the decision on an account; true if it is to be rotated.

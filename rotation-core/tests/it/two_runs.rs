@@ -299,3 +299,39 @@ async fn a_run_whose_store_stops_renewing_its_lease_sends_nothing_more() {
     assert!(world.backend.attempts().len() <= 64, "{report:?}");
     world.assert_nothing_lost(50, "a lease that lapsed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_another_run_lets_go_of_is_not_waited_for_in_vain() {
+    let world = world(1);
+    // another run, at work for a while on an account that it then lets go of
+    let lease = Lease {
+        tenant: rotation_core::TenantId::new("memory"),
+        run: rotation_core::RunId::new(),
+    };
+    world
+        .store
+        .lease(&lease, Duration::from_secs(600))
+        .await
+        .unwrap();
+    let password = rotation_core::Password::new("of the other run".to_owned().into());
+    let version = rotation_core::NewVersion::new(
+        world.key(1),
+        "user-1@memory.test",
+        lease.run,
+        jiff::Timestamp::UNIX_EPOCH,
+        password.into(),
+    );
+    let staged = world.store.stage(std::slice::from_ref(&version)).await;
+    assert!(staged[0].is_ok());
+    let began = tokio::time::Instant::now();
+    let (report, ()) = tokio::join!(world.run(), async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        world.store.release(&lease).await.unwrap();
+    });
+    assert_eq!(report.rotated, 1, "{report:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
+}
