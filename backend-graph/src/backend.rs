@@ -15,7 +15,7 @@ use crate::config::GraphConfig;
 use crate::error::ConfigError;
 use crate::listing;
 use crate::outcome::outcome;
-use crate::password_flow;
+use crate::password_flow::PasswordFlow;
 use crate::traffic::Traffic;
 use crate::users;
 
@@ -39,6 +39,7 @@ use crate::users;
 #[derive(Clone, Debug)]
 pub struct GraphBackend {
     client: Arc<Client>,
+    password_flow: Arc<PasswordFlow>,
     pim: bool,
 }
 
@@ -49,8 +50,10 @@ impl GraphBackend {
     /// - [`ConfigError::Field`] for a field that cannot work, named with what was found and expected;
     /// - [`ConfigError::Setup`] if this machine's TLS cannot be set up.
     pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
+        let authority = config.cloud.endpoints()?.authority;
         Ok(Self {
             client: Arc::new(Client::new(&config)?),
+            password_flow: Arc::new(PasswordFlow::new(&config, &authority)),
             pim: config.pim,
         })
     }
@@ -95,6 +98,8 @@ impl RotationBackend for GraphBackend {
     }
 
     async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {
-        password_flow::signs_in(&self.client, account, password).await
+        self.password_flow
+            .signs_in(&self.client, account, password)
+            .await
     }
 }

@@ -15,7 +15,6 @@ use crate::cloud::CustomCloud;
 use crate::config::GraphConfig;
 use crate::consent::Consent;
 use crate::error::ConfigError;
-use crate::password_flow::PasswordFlow;
 use crate::traffic::Counter;
 
 /// How long connecting may take; not the whole of the time for a request, so that a dead address is known as
@@ -31,7 +30,6 @@ pub(crate) struct Client {
     http: reqwest::Client,
     tokens: TokenSource,
     pub(crate) graph: GraphRoot,
-    pub(crate) password_flow: PasswordFlow,
     pub(crate) consent: Consent,
     pub(crate) traffic: Counter,
 }
@@ -96,7 +94,6 @@ impl Client {
             http,
             tokens,
             graph,
-            password_flow: PasswordFlow::new(config, &cloud.authority),
             consent: Consent::new(&cloud.authority, &config.tenant, &config.client_id),
             traffic: Counter::default(),
         })

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bytes::Bytes;
 use reqwest::{StatusCode, Url};
 use rotation_core::{Account, AccountKind, Password, Problem, SignIn};
@@ -82,6 +84,12 @@ const ROWS: &[Row] = &[
     row(&[53_000, 53_001, 53_002, 53_003], Right),
 ];
 
+impl fmt::Debug for PasswordFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordFlow").finish_non_exhaustive()
+    }
+}
+
 impl PasswordFlow {
     pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Self {
         let mut url = authority.clone();
@@ -94,6 +102,31 @@ impl PasswordFlow {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
             credential: config.credential.clone(),
+        }
+    }
+
+    /// Whether `password` signs `account` in, asked once.
+    pub(crate) async fn signs_in(
+        &self,
+        client: &Client,
+        account: &Account,
+        password: &Password,
+    ) -> SignIn {
+        let place = format!(
+            "signing in as {} to tenant {}",
+            account.user_name, self.tenant
+        );
+        if let Some(reason) = unsupported(account, password) {
+            let problem = Problem::new(format!("{place} was not tried: {reason}"));
+            return SignIn::CannotTell(problem.with_fix(OTHERWISE));
+        }
+        let form = self.form(&account.user_name, password);
+        match client.post_form(self.url(), Bytes::from_owner(form)).await {
+            Ok(answer) => judge(&answer, &place),
+            Err(SendError::Lost(problem) | SendError::NotSent(problem)) => {
+                SignIn::CannotTell(problem)
+            }
+            Err(SendError::Token(error)) => SignIn::CannotTell(error.problem),
         }
     }
 
@@ -112,25 +145,6 @@ impl PasswordFlow {
             ("username", user_name),
             ("password", password.expose()),
         ])
-    }
-}
-
-/// Whether `password` signs `account` in, asked once.
-pub(crate) async fn signs_in(client: &Client, account: &Account, password: &Password) -> SignIn {
-    let flow = &client.password_flow;
-    let place = format!(
-        "signing in as {} to tenant {}",
-        account.user_name, flow.tenant
-    );
-    if let Some(reason) = unsupported(account, password) {
-        let problem = Problem::new(format!("{place} was not tried: {reason}"));
-        return SignIn::CannotTell(problem.with_fix(OTHERWISE));
-    }
-    let form = flow.form(&account.user_name, password);
-    match client.post_form(flow.url(), Bytes::from_owner(form)).await {
-        Ok(answer) => judge(&answer, &place),
-        Err(SendError::Lost(problem) | SendError::NotSent(problem)) => SignIn::CannotTell(problem),
-        Err(SendError::Token(error)) => SignIn::CannotTell(error.problem),
     }
 }
 

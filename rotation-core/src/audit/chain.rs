@@ -5,8 +5,7 @@ use std::io::{self, BufRead, Read};
 use sha2::{Digest, Sha256};
 
 use super::error::AuditBreak;
-use super::head::Head;
-use super::record::{self, Flaw, LONGEST, Line, Torn};
+use super::record::{self, Flaw, Head, LONGEST, Line, Torn};
 
 /// Reads on from a record.
 pub(super) struct Chain<R> {

@@ -1,10 +1,9 @@
 //! The record in a file, written in groups: whatever is appended while one group is being made durable shares the next.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
@@ -12,9 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::AuditLog;
 use super::chain::{Chain, Rest};
 use super::error::AuditError;
-use super::head::{Head, private};
+use super::head::private;
+use super::lock::lock;
 use super::reader::{AuditFilter, AuditReader, AuditSummary};
-use super::record::{self, Content};
+use super::record::{self, Content, Head};
 use crate::{Event, Problem};
 
 /// How many calls share one write at most.
@@ -22,9 +22,6 @@ const GROUP: usize = 1024;
 
 /// Ends a torn line. The space keeps one that lacks nothing but its end from turning into a record.
 const TORN_END: &str = " \n";
-
-/// How long others may hold the file: they write one group at a time.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An [`AuditLog`] in a file of JSON lines, each bound to the one before it by its hash.
 ///
@@ -254,24 +251,6 @@ fn write(mut file: &File, text: &str) -> io::Result<()> {
         let _kept = file.set_len(length);
     }
     written
-}
-
-/// Waits for whoever holds the file, but not for ever.
-pub(super) fn lock(
-    file: &File,
-    path: &Path,
-    try_lock: impl Fn(&File) -> Result<(), TryLockError>,
-) -> Result<(), AuditError> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match try_lock(file) {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => return Err(AuditError::io("lock", path, error.into())),
-        }
-    }
 }
 
 /// Makes the names in the directory of `path` durable.

@@ -4,48 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::error::AuditError;
-use super::record;
+use super::record::{self, Head};
 use crate::Problem;
 
-/// A record's place in the chain and in the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Head {
-    /// Its number, from 1; 0 before the first.
-    pub(super) seq: u64,
-    /// Its hash.
-    pub(super) hash: String,
-    /// At which byte its line begins.
-    pub(super) start: u64,
-    /// At which byte the next one does.
-    pub(super) end: u64,
-}
-
 impl Head {
-    /// Before the first record.
-    pub(super) fn none() -> Self {
-        Self {
-            seq: 0,
-            hash: "0".repeat(record::HASH_LENGTH),
-            start: 0,
-            end: 0,
-        }
-    }
-
-    /// The record of `length` bytes that follows after `gap` bytes.
-    pub(super) fn next(&self, hash: String, gap: u64, length: u64) -> Self {
-        let start = self.end + gap;
-        Self {
-            seq: self.seq + 1,
-            hash,
-            start,
-            end: start + length,
-        }
-    }
-
     /// What stands beside the record at `path`; `None` if nothing does.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, AuditError> {
         let path = path.with_added_extension("head");

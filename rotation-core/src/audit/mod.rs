@@ -14,6 +14,7 @@ mod chain;
 mod error;
 mod file;
 mod head;
+mod lock;
 mod reader;
 mod record;
 

@@ -11,9 +11,8 @@ use serde_json::{Map, Value};
 
 use super::chain::Chain;
 use super::error::{AuditBreak, AuditError};
-use super::file::lock;
-use super::head::Head;
-use super::record::{AuditRecord, Flaw, Line};
+use super::lock::lock;
+use super::record::{AuditRecord, Flaw, Head, Line};
 use crate::{AccountId, RunId, TenantId};
 
 /// What a whole and unchanged audit record holds.

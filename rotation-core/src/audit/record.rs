@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::error::{AuditBreak, AuditError};
-use super::head::Head;
 use crate::{Event, Problem, RunId, TenantId};
 
 /// In bytes, its end included. Most have some hundreds; the report of a run that failed all over has some ten thousands.
@@ -171,6 +170,43 @@ impl Flaw {
             kind,
             found,
             expected,
+        }
+    }
+}
+
+/// A record's place in the chain and in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    /// Its number, from 1; 0 before the first.
+    pub(super) seq: u64,
+    /// Its hash.
+    pub(super) hash: String,
+    /// At which byte its line begins.
+    pub(super) start: u64,
+    /// At which byte the next one does.
+    pub(super) end: u64,
+}
+
+impl Head {
+    /// Before the first record.
+    pub(super) fn none() -> Self {
+        Self {
+            seq: 0,
+            hash: "0".repeat(HASH_LENGTH),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The record of `length` bytes that follows after `gap` bytes.
+    pub(super) fn next(&self, hash: String, gap: u64, length: u64) -> Self {
+        let start = self.end + gap;
+        Self {
+            seq: self.seq + 1,
+            hash,
+            start,
+            end: start + length,
         }
     }
 }

@@ -14,7 +14,7 @@ use rotation_core::{
     Commit, Lease, NewVersion, Problem, SecretStore, Select, StoreError, VersionKey,
 };
 
-use super::queue::Current;
+use super::queue::{Copied, Current};
 
 /// How long a lease in a copy lives: far longer than copying a batch takes, for what another run stages after it lapsed
 /// fences ours.
@@ -22,16 +22,6 @@ const TTL: Duration = Duration::from_secs(300);
 
 /// By how much the clocks of two runs may differ, or one of them jump, without a later version going unnoticed.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
-
-/// What became of a version.
-pub(super) enum Copied {
-    /// The copy has it, or a later one.
-    Done,
-    /// Worth another try.
-    Failed(StoreError),
-    /// The copy will never make it current.
-    Never(StoreError),
-}
 
 /// Copies a batch in which no account occurs twice. Sorts it, and says what became of each in that order.
 pub(super) async fn copy(store: &dyn SecretStore, batch: &mut [Current]) -> Vec<Copied> {

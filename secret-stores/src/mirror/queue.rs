@@ -1,9 +1,7 @@
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
 
-use rotation_core::{AccountKey, Committed, NewVersion};
-
-use super::copy::Copied;
+use rotation_core::{AccountKey, Committed, NewVersion, StoreError};
 
 /// How many accounts may wait for one copy.
 const WAITING: usize = 16 * 1024;
@@ -27,6 +25,16 @@ impl Current {
             is_contended: false,
         }
     }
+}
+
+/// What became of a version in a copy.
+pub(super) enum Copied {
+    /// The copy has it, or a later one.
+    Done,
+    /// Worth another try.
+    Failed(StoreError),
+    /// The copy will never make it current.
+    Never(StoreError),
 }
 
 /// What one copy still has to get: the latest current version of each account.

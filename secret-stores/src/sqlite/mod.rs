@@ -49,8 +49,8 @@ use rotation_core::{
 
 use crate::Recipients;
 use crate::seal::DataKey;
-use step::Change;
-use writer::{Keys, Writer};
+use step::{Change, Keys};
+use writer::Writer;
 
 pub use reader::SqliteReader;
 

@@ -12,8 +12,7 @@ use super::history::{History, Standing, Verdict};
 use super::known::Known;
 use super::lease::{Leases, Life};
 use super::log::{self, Event, Sealed, Settlement};
-use super::writer::Keys;
-use crate::seal::{Label, SealError};
+use crate::seal::{DataKey, Label, SealError};
 
 /// One change to make durable.
 pub(super) enum Change {
@@ -48,6 +47,13 @@ pub(super) struct Rows {
 
 /// How many versions a change concerned: none if it had been made before.
 pub(super) type Answer = Result<u64, StoreError>;
+
+/// What passwords are sealed with. It never leaves the writing thread, and is wiped when that ends.
+pub(super) struct Keys {
+    pub(super) data_key: DataKey,
+    /// The same for the recipients: stored along with the first version that is sealed.
+    pub(super) wrapped: Vec<u8>,
+}
 
 /// One transaction under way.
 pub(super) struct Step<'a> {

@@ -11,8 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error;
 use super::known::Known;
 use super::lease::Leases;
-use super::step::{Answer, Change, Step};
-use crate::seal::DataKey;
+use super::step::{Answer, Change, Keys, Step};
 
 /// How many jobs may wait, and how many share a transaction. Thousands would not be faster: past a hundred rows the
 /// cost of reaching the disk is small beside that of the rows.
@@ -88,13 +87,6 @@ impl Writer {
             .join()
             .map_err(|_| error::stopped("the thread that writes the store"))
     }
-}
-
-/// What passwords are sealed with. It never leaves the writing thread, and is wiped when that ends.
-pub(super) struct Keys {
-    pub(super) data_key: DataKey,
-    /// The same for the recipients: stored along with the first version that is sealed.
-    pub(super) wrapped: Vec<u8>,
 }
 
 struct LogWriter {
