@@ -7,6 +7,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::Common;
 
+/// What these libraries call errors, an error of ours says too, with the fix.
+const REPEATERS: &str = "rustify=off,vaultrs=off";
+
 /// Sets up logs and the way errors look, once per process.
 pub(crate) fn start(common: &Common) {
     let level = match common.verbose {
@@ -15,6 +18,10 @@ pub(crate) fn start(common: &Common) {
         1 => "info",
         2 => "debug",
         _ => "trace",
+    };
+    let level = match common.verbose {
+        0 | 1 => format!("{level},{REPEATERS}"),
+        _ => level.to_owned(),
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
