@@ -1,6 +1,8 @@
 //! `[store]` and each `[[store.copy]]`: of which kind they are, and the keys of that kind.
 
 use std::ops::RangeInclusive;
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -139,6 +141,7 @@ impl Stores {
             copies: copies.collect::<Result<_, _>>()?,
         };
         stores.check_names(document)?;
+        stores.check_places(document)?;
         Ok(stores)
     }
 
@@ -157,6 +160,28 @@ impl Stores {
                     .error(&at, message)
                     .with_help("give each copy a name of its own"));
             }
+        }
+        Ok(())
+    }
+
+    /// A copy in the place of another store would be none, and look as if it were.
+    fn check_places(&self, document: &Document) -> Result<(), ConfigError> {
+        let mut taken = vec![self.primary.place(document).1];
+        for (index, copy) in self.copies.iter().enumerate() {
+            let (key, place) = copy.kind.place(document);
+            if taken.contains(&place) {
+                let at = [
+                    Step::Key("store"),
+                    Step::Key("copy"),
+                    Step::Index(index),
+                    Step::Key(key),
+                ];
+                let message = format!("the copy `{}` is in the place of another store", copy.name);
+                return Err(document
+                    .error(&at, message)
+                    .with_help("a copy is one only if it is kept somewhere else"));
+            }
+            taken.push(place);
         }
         Ok(())
     }
@@ -213,6 +238,33 @@ impl Kind {
             // no kind that is built in
             _ => return Err(missing()),
         })
+    }
+
+    /// Where it is kept, as far as the configuration tells, and the key that says so.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(unused_variables, reason = "only files lie beside the configuration")
+    )]
+    fn place(&self, document: &Document) -> (&'static str, String) {
+        #[cfg(feature = "sqlite")]
+        let file = |path: &Path| {
+            let path = document.resolve(path);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            ("path", path.display().to_string())
+        };
+        match self {
+            #[cfg(feature = "exec")]
+            Self::Exec(keys) => file(&keys.path),
+            #[cfg(feature = "openbao")]
+            Self::OpenBao(keys, _) => {
+                let below = (&keys.namespace, &keys.mount, &keys.prefix);
+                ("address", format!("{} {below:?}", keys.address))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(keys, _) => ("url", format!("{} {:?}", keys.url, keys.schema)),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(keys, _) => file(&keys.path),
+        }
     }
 }
 
