@@ -55,7 +55,9 @@ impl ConfigError {
         span: Option<Range<usize>>,
         also: &[&str],
     ) -> Self {
-        let message = redact_message(message);
+        // a word of parsers, where people write a list
+        let message =
+            redact_message(message).replace("expected a sequence", "expected a list, [\"…\"]");
         match (
             suggestion(&message, also),
             message.split_once(", expected "),

@@ -61,7 +61,7 @@ fn every_kind_of_store_has_its_own_keys() {
         (
             exec.replace("[\"./keep.py\"]", "\"./keep.py\""),
             3,
-            vec!["a string, expected a sequence"],
+            vec!["a string, expected a list, [\"…\"]"],
         ),
         (
             exec.replace("30s", "half a minute"),
@@ -172,7 +172,7 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
         (
             format!("{STORE}copy = 5\n{TENANT}"),
             5,
-            vec!["invalid type: integer `5`, expected a sequence"],
+            vec!["invalid type: integer `5`, expected a list"],
         ),
         (
             format!("{STORE}{COPY}{TENANT}").replace("name = \"second\"\n", ""),
