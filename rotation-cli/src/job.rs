@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futures::StreamExt;
 use rotation_core::{
     AccountId, AccountResult, Decision, Due, Engine, Event, EventKind, Report, ReviewedPlan, Run,
-    RunId, StopHandle, TenantId,
+    RunId, SkipReason, StopHandle, TenantId,
 };
 
 use crate::args::{Common, Sharded};
@@ -147,6 +147,7 @@ async fn rotate(
                 reasons: Reasons::default(),
                 settling: HashSet::new(),
                 settled: 0,
+                left: None,
                 report: None,
                 events_lost: false,
             };
@@ -182,6 +183,8 @@ struct Follower<'a> {
     /// The unsettled accounts that are under way.
     settling: HashSet<AccountId>,
     settled: u64,
+    /// The account that was last decided to be left as it is.
+    left: Option<(AccountId, Decision)>,
     report: Option<Report>,
     events_lost: bool,
 }
@@ -220,17 +223,29 @@ impl Follower<'_> {
                 account, decision, ..
             } => {
                 self.reasons.add(&decision);
-                if let Decision::Rotate {
-                    due: Due::Unsettled,
-                    ..
-                } = decision
-                {
-                    self.settling.insert(account);
+                match decision {
+                    Decision::Rotate {
+                        due: Due::Unsettled,
+                        ..
+                    } => {
+                        self.settling.insert(account);
+                    }
+                    // one that is listed twice is under way
+                    Decision::Rotate { .. }
+                    | Decision::Skip {
+                        why: SkipReason::Repeated,
+                    } => {}
+                    _ => self.left = Some((account, decision)),
                 }
             }
             EventKind::Finished {
                 account, result, ..
             } => {
+                if let Some((_, decision)) = self.left.take_if(|(left, _)| *left == account) {
+                    // an earlier run left it unsettled, and that is what it is: neither skipped nor denied
+                    self.reasons.remove(&decision);
+                    return;
+                }
                 let rotated = matches!(result, AccountResult::Rotated { .. });
                 self.settled += u64::from(self.settling.remove(&account) && rotated);
                 self.progress.finished(&result);

@@ -24,12 +24,24 @@ pub(crate) struct ReasonCount<'a> {
 impl Reasons {
     /// Counts an account.
     pub(crate) fn add(&mut self, decision: &Decision) {
-        let reasons = match decision {
+        *self.of(decision).entry(heading(decision)).or_default() += 1;
+    }
+
+    /// Counts it no longer.
+    pub(crate) fn remove(&mut self, decision: &Decision) {
+        let (reasons, heading) = (self.of(decision), heading(decision));
+        if let Some(accounts) = reasons.get_mut(&heading) {
+            *accounts = accounts.saturating_sub(1);
+        }
+        reasons.retain(|_, accounts| *accounts > 0);
+    }
+
+    fn of(&mut self, decision: &Decision) -> &mut BTreeMap<String, u64> {
+        match decision {
             Decision::Rotate { .. } => &mut self.rotate,
             Decision::Skip { .. } => &mut self.skip,
             Decision::Deny { .. } => &mut self.deny,
-        };
-        *reasons.entry(heading(decision)).or_default() += 1;
+        }
     }
 
     /// Adds those of another tenant.

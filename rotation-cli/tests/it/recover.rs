@@ -92,6 +92,35 @@ fn what_the_directory_refuses_stays_unsettled_and_ends_with_3() {
 }
 
 #[test]
+fn what_may_no_longer_be_rotated_is_unsettled_and_nothing_else() {
+    let world = world_with_unsettled_accounts();
+    let before = unsettled(&world);
+    world.edit(
+        "max_age",
+        &format!("exclude = [\"{}\"]\nmax_age", before[0]),
+    );
+    let recovered = world.run(&["recover", "--format", "json"]);
+    assert_eq!(recovered.code, Some(3), "{recovered:?}");
+    let summary: serde_json::Value = serde_json::from_str(&recovered.stdout).unwrap();
+    let count = |key: &str| summary[key].as_u64().unwrap();
+    assert_eq!(count("unsettled"), 1, "{summary}");
+    assert_eq!(
+        count("skipped") + count("denied"),
+        0,
+        "counted twice: {summary}"
+    );
+    assert_eq!(count("rotated") + 1, before.len() as u64, "{summary}");
+    assert_eq!(
+        summary["tenants"][0]["reasons"].as_array().unwrap().len(),
+        1,
+        "{summary}"
+    );
+    assert_eq!(unsettled(&world), [before[0].as_str()]);
+    assert_eq!(world.run(&["status"]).code, Some(3), "somebody must look");
+    world.assert_no_password_is_lost();
+}
+
+#[test]
 fn an_apply_settles_too_and_says_so() {
     let world = world_with_unsettled_accounts();
     let before = unsettled(&world).len() as u64;
