@@ -48,7 +48,7 @@ pub(super) async fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         Format::Table => status.print()?,
     }
     Ok(match filter.exit() {
-        Exit::Done if args.verify && !status.is_well() => Exit::Incomplete,
+        Exit::Done if !status.is_well() => Exit::Incomplete,
         exit => exit,
     })
 }
