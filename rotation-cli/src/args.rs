@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ pub(crate) struct Args {
 
 /// What every command understands.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// The configuration [default: rotation.toml]
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -78,10 +80,9 @@ impl Common {
 /// For people or for programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    // described by their names: a description would spread every --help over three times the lines
     #[default]
     Table,
-    /// For programs.
     Json,
 }
 
@@ -106,16 +107,16 @@ pub(crate) enum Command {
     Prune(Prune),
     /// Settle what earlier runs left unsettled, and rotate nothing else
     Recover(Recover),
-    /// Read passwords back, with the private key
+    /// Read passwords back, with the private key if the store seals them
     Reveal(Reveal),
-    /// Say what the store holds, without its passwords; with --account, the history of that account
+    /// Say what the store holds, what is unsettled first; with --account, the history of that account
     Status(Status),
 }
 
 /// Splits the tenants among several runs.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Sharded {
-    /// Only the tenants of this shard, such as 3/16: every 16th from the 3rd on, by their ids as configured
+    /// Only the tenants of this shard: 3/16 is every 16th from the 3rd on, in the order of their ids as configured
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
 }
@@ -130,7 +131,7 @@ pub(crate) struct Apply {
     pub(crate) events: Option<PathBuf>,
 
     /// Rotate at most this many accounts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>)]
     pub(crate) max: Option<u64>,
 
     #[command(flatten)]
@@ -177,7 +178,7 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Generate {
     /// How many
-    #[arg(short, value_name = "N", default_value_t = 1)]
+    #[arg(short, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = number::<usize>)]
     pub(crate) number: usize,
 }
 
@@ -200,8 +201,8 @@ pub(crate) struct Plan {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Prune {
-    /// Keep so many previous passwords of each account [default: `keep_previous` of the policy]
-    #[arg(long, value_name = "N")]
+    /// Keep so many previous passwords of each account [default: the policy's `keep_previous`]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>)]
     pub(crate) keep: Option<usize>,
 }
 
@@ -217,9 +218,9 @@ pub(crate) struct Recover {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reveal {
-    /// The file with the private key, from `rotation keygen --out`
+    /// The file with the private key, from `rotation keygen --out`; a store that does not seal needs none
     #[arg(long, value_name = "FILE")]
-    pub(crate) identity: PathBuf,
+    pub(crate) identity: Option<PathBuf>,
 
     /// Previous passwords too
     #[arg(long)]
@@ -234,6 +235,11 @@ pub(crate) struct Status {
 
     #[command(flatten)]
     pub(crate) sharded: Sharded,
+}
+
+fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 0 or more".to_owned())
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {

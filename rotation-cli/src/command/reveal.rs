@@ -1,6 +1,8 @@
-//! `rotation reveal`: reads passwords back, with the private key. The one command that shows any it did not just make.
+//! `rotation reveal`: reads passwords back, with the private key if the store seals them. The one command that shows any
+//! it did not just make.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -16,14 +18,15 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::output::{SecretOutput, allow_broken_pipe};
 use crate::stored::{self, Filter};
+use crate::wiring::store::Stores;
 
 pub(super) async fn run(common: &Common, args: &Reveal) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let mut filter = Filter::of(common)?;
-    let identities = Identities::from_file(&args.identity)
-        .into_diagnostic()
-        .map_err(Failure::usage)?;
-    let reader = stored::open(&config, identities).await?;
+    let stores = Stores::of(&config).map_err(Failure::usage)?;
+    let identities = identities(args.identity.as_deref(), &stores)?;
+    let reader = stores.read(identities).await;
+    let reader = reader.map_err(|error| stored::failure(&error))?;
     let mut sheet = Sheet::begin(common.format).map_err(unwritable)?;
     for select in filter.selects() {
         let mut versions = reader.reveal(select);
@@ -44,6 +47,21 @@ pub(super) async fn run(common: &Common, args: &Reveal) -> Result<Exit, Failure>
     }
     sheet.end().or_else(allow_broken_pipe).map_err(unwritable)?;
     Ok(filter.exit())
+}
+
+/// The private keys, where it takes one.
+fn identities(path: Option<&Path>, stores: &Stores) -> Result<Identities, Failure> {
+    match path {
+        Some(path) => Identities::from_file(path)
+            .into_diagnostic()
+            .map_err(Failure::usage),
+        None if stores.seals() => Err(Failure::usage(miette::miette!(
+            help = "name the file that `rotation keygen --out` wrote: --identity FILE",
+            "the passwords in {} are sealed, and opened with a private key alone",
+            stores.name()
+        ))),
+        None => Ok(Identities::none()),
+    }
 }
 
 fn unwritable(error: io::Error) -> Failure {

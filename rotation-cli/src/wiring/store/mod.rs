@@ -157,6 +157,20 @@ impl Stores {
     pub(crate) fn name(&self) -> String {
         self.primary.name()
     }
+
+    /// Whether the passwords of the primary store are read with a private key alone.
+    pub(crate) fn seals(&self) -> bool {
+        match &self.primary {
+            #[cfg(feature = "exec")]
+            Place::Exec(_) => false,
+            #[cfg(feature = "openbao")]
+            Place::OpenBao(config) => config.recipients.is_some(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(..) => true,
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(..) => true,
+        }
+    }
 }
 
 impl OpenStore {
