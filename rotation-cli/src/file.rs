@@ -16,8 +16,11 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins a file.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        let directory = directory(path);
+        // that it is missing is said without the name of a draft, which would mean nothing to a person
+        directory.metadata()?;
         Ok(Self {
-            file: NamedTempFile::new_in(directory(path))?,
+            file: NamedTempFile::new_in(directory)?,
             path: path.to_owned(),
         })
     }

@@ -131,7 +131,7 @@ pub(crate) fn tenant_ids<'a>(
         Ok(_) => Ok(TenantId::new(name)),
         Err(_) => Err(Failure::usage(miette::miette!(
             help = "`rotation status` shows the GUIDs; `rotation status --verify` asks the directories, and takes domains too",
-            "the store knows tenants by their GUID, expected one instead of `{name}`"
+            "no directory is asked here, so a tenant is named by its GUID: expected one instead of `{name}`"
         ))),
     };
     names.into_iter().map(id).collect()

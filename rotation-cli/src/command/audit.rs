@@ -11,7 +11,7 @@ use crate::args::{Audit, AuditShow, AuditVerify, Common, Format};
 use crate::audit::failure;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::named::includes;
+use crate::named::{Named, includes};
 use crate::output;
 use crate::stored::tenant_ids;
 
@@ -144,7 +144,7 @@ fn show(common: &Common, args: &AuditShow, path: &Path) -> Result<Exit, Failure>
         Ok(())
     })?;
     match broken {
-        None => Ok(Exit::Done),
+        None => Ok(about.exit()),
         Some(error) => Err(changed(&error)),
     }
 }
@@ -154,6 +154,7 @@ struct About<'a> {
     names: &'a [String],
     /// Theirs, as far as a record had name and id together: most have the id alone.
     ids: BTreeSet<String>,
+    unseen: Named,
 }
 
 impl<'a> About<'a> {
@@ -161,6 +162,7 @@ impl<'a> About<'a> {
         Self {
             names,
             ids: BTreeSet::new(),
+            unseen: Named::new(names),
         }
     }
 
@@ -174,9 +176,23 @@ impl<'a> About<'a> {
         };
         let upn = text(record, "upn").unwrap_or_default();
         if includes(self.names, id, upn) {
+            self.unseen.see_names(id, upn);
             self.ids.insert(id.to_owned());
         }
         self.ids.contains(id)
+    }
+
+    /// How the program ends: an account that was asked for and is not there is not everything wanted.
+    fn exit(self) -> Exit {
+        let missing = self.unseen.missing();
+        for name in &missing {
+            output::note(&format!("no such record is about {name}"));
+        }
+        if missing.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Incomplete
+        }
     }
 }
 

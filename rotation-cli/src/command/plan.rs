@@ -136,8 +136,14 @@ impl Document {
 }
 
 fn unwritable(path: Option<&Path>, error: &io::Error) -> Failure {
-    let name = path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
-    Failure::usage(miette::miette!("cannot write the plan to {name}: {error}"))
+    Failure::usage(match path {
+        None => miette::miette!("cannot write the plan to stdout: {error}"),
+        Some(path) => miette::miette!(
+            help = "name a file in a folder that exists, and in which you may write: --out FILE",
+            "cannot write the plan to {}: {error}",
+            path.display()
+        ),
+    })
 }
 
 /// What a person sees: the counts, then the accounts that something happens to.
@@ -180,7 +186,9 @@ impl Page {
                 count.reason.to_owned(),
             ]);
         }
-        output::line(&counts.trim_fmt())?;
+        if !counts.is_empty() {
+            output::line(&counts.trim_fmt())?;
+        }
         if !self.rows.is_empty() {
             let mut table = output::table(&["decision", "account", "reason"]);
             table.add_rows(self.rows.iter().cloned());
@@ -194,10 +202,14 @@ impl Page {
             ))?;
         }
         output::line(&match path {
+            Some(path) if self.reasons.rotate() == 0 => {
+                format!("\nWrote {}: nothing is to be rotated.", path.display())
+            }
             Some(path) => format!(
                 "\nWrote {0}. To carry it out: rotation apply {0}",
                 path.display()
             ),
+            None if self.reasons.rotate() == 0 => "\nNothing is to be rotated.".to_owned(),
             None => "\nNothing was changed. To carry it out: rotation apply".to_owned(),
         })
     }
