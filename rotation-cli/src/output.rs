@@ -33,6 +33,14 @@ pub(crate) fn write(data: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resu
         .map_err(Failure::usage)
 }
 
+/// So many accounts, for people.
+pub(crate) fn accounts(number: u64) -> String {
+    match number {
+        1 => "1 account".to_owned(),
+        _ => format!("{number} accounts"),
+    }
+}
+
 /// Tells a person something on stderr.
 pub(crate) fn note(text: &str) {
     // where stderr is gone there is nobody to tell

@@ -40,7 +40,7 @@ impl Progress {
         } else if output::stderr_is_terminal() && common.verbose == 0 {
             Style::Bar(bar(name, total))
         } else {
-            output::note(&format!("{name}: rotating {total} accounts"));
+            output::note(&format!("{name}: rotating {}", output::accounts(total)));
             Style::Lines {
                 at: Instant::now(),
                 done: 0,

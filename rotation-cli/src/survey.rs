@@ -69,7 +69,7 @@ pub(crate) fn tell_what_no_longer_matches(reviewed: &ReviewedPlan, surveyed: &[S
     let gone = planned.saturating_sub(rotate);
     if gone > 0 {
         output::note(&format!(
-            "{gone} of the {planned} accounts that the plan rotates no longer match it and keep their password"
+            "the plan no longer fits {gone} of the {planned} accounts that it rotates: their password stays"
         ));
     }
 }

@@ -24,10 +24,10 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
     if !common.quiet {
         output::note(&format!(
             "Wrote {name}. Next:\n\
-             1. rotation keygen --out key.txt    put the public key it prints into `recipients`, and the file away\n\
-             2. edit {name}                      tenant, client_id, and where the client secret comes from\n\
-             3. rotation plan                    see what would be rotated; changes nothing\n\
-             4. rotation apply --max 1           rotate one account, then the rest without --max\n\
+             1. rotation keygen --out key.txt   a key pair: its public key goes into `recipients`, the file away\n\
+             2. fill in the rest of {name}: [[tenant]], and how the client secret is found\n\
+             3. rotation plan                   what would be rotated; changes nothing\n\
+             4. rotation apply --max 1          one account; then the rest, without --max\n\
              To see it work first, without a tenant: rotation demo"
         ));
     }

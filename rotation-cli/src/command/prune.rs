@@ -53,7 +53,7 @@ pub(super) async fn run(common: &Common, args: &Prune) -> Result<Exit, Failure> 
             kept_of_each: keep,
         })?,
         Format::Table => output::line(&format!(
-            "Dropped {pruned} previous passwords; of each account the newest {keep} are kept."
+            "Previous passwords dropped: {pruned}; kept of each account: the newest {keep}."
         ))?,
     }
     Ok(filter.exit())

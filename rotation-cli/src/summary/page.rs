@@ -129,9 +129,9 @@ fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
         output::line(&format!("  → {}", next_move(stopped)))?;
     }
     if tenant.totals.not_tried > 0 {
-        let count = tenant.totals.not_tried;
         output::line(&format!(
-            "{count} accounts under way were not tried any more; they keep their passwords"
+            "{} under way and not tried any more: as they were",
+            output::accounts(tenant.totals.not_tried)
         ))?;
     }
     let shown = tenant.problems.iter().take(MOST_PROBLEMS);

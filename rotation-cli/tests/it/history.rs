@@ -101,7 +101,7 @@ fn runs_keep_as_many_previous_versions_as_the_policy_says_and_prune_fewer() {
     let again = world.run(&["prune", "--keep", "1"]);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(
-        again.stdout.starts_with("Dropped 0 previous passwords"),
+        again.stdout.starts_with("Previous passwords dropped: 0;"),
         "{again:?}"
     );
     let kept = versions(&world);

@@ -76,6 +76,7 @@ pub(super) fn print(copies: &[CopyStatus]) -> Result<(), Failure> {
     for copy in copies {
         let behind = match (copy.behind, &copy.problem) {
             (Some(0), _) => "no account".to_owned(),
+            (Some(1), _) => "1 account, until it is rotated again".to_owned(),
             (Some(accounts), _) => format!("{accounts} accounts, until each is rotated again"),
             (None, Some(problem)) => format!("unknown: {problem}"),
             (None, None) => "unknown".to_owned(),
