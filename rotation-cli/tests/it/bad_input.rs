@@ -359,6 +359,25 @@ const ROWS: &[Row] = &[
         says: &["✗ the copy second: ", "notes.db"],
     },
     Row {
+        name: "a copy that is the store itself",
+        spoil: |world| {
+            let text = world.read("rotation.toml");
+            let store =
+                &text[text.find("kind = \"sqlite\"").unwrap()..text.find("[[tenant]]").unwrap()];
+            let copy = store.replace("rotation.db", "./rotation.db");
+            world.edit(
+                "[[tenant]]",
+                &format!("[[store.copy]]\nname = \"second\"\n{copy}[[tenant]]"),
+            );
+        },
+        args: APPLY,
+        code: 2,
+        says: &[
+            "the copy `second` is in the place of another store",
+            "somewhere else",
+        ],
+    },
+    Row {
         name: "a shard that cannot be",
         spoil: |_| {},
         args: &["apply", "--shard", "17/16"],
@@ -377,7 +396,46 @@ const ROWS: &[Row] = &[
         spoil: |_| {},
         args: &["prune", "--keep", "-1"],
         code: 2,
-        says: &["-1"],
+        says: &[
+            "'-1' for '--keep <N>'",
+            "expected a whole number, 0 or more",
+        ],
+    },
+    Row {
+        name: "at most minus one",
+        spoil: |_| {},
+        args: &["apply", "--max", "-1"],
+        code: 2,
+        says: &["'-1' for '--max <N>'", "expected a whole number, 0 or more"],
+    },
+    Row {
+        name: "a plan for a folder that is not there",
+        spoil: |_| {},
+        args: &["plan", "--out", "missing/plan.json"],
+        code: 2,
+        says: &[
+            "missing/plan.json: No such file or directory (os error 2)\n",
+            "--out FILE",
+        ],
+    },
+    Row {
+        name: "sealed passwords without a private key",
+        spoil: |_| {},
+        args: &["reveal"],
+        code: 2,
+        says: &["the passwords in rotation.db are sealed", "--identity FILE"],
+    },
+    Row {
+        name: "the record of an account that is not there",
+        spoil: |_| {},
+        args: &[
+            "audit",
+            "show",
+            "--account",
+            "nobody@contoso.onmicrosoft.com",
+        ],
+        code: 3,
+        says: &["no such record is about nobody@contoso.onmicrosoft.com"],
     },
     Row {
         name: "pruning by the domain of a tenant",
@@ -385,7 +443,7 @@ const ROWS: &[Row] = &[
         args: &["prune", "--tenant", "contoso.onmicrosoft.com"],
         code: 2,
         says: &[
-            "by their GUID",
+            "by its GUID",
             "`contoso.onmicrosoft.com`",
             "rotation status",
         ],
