@@ -52,7 +52,7 @@ impl Place {
                 source: Some(Arc::new(error)),
             },
             None => self.unusable(
-                &format!("no connection or no sense is to be had: {}", chain(&error)),
+                &format!("cannot be talked to: {}", chain(&error)),
                 "compare url, password and TLS of [store] with the server, and the program's version with the store's",
             ),
         }
