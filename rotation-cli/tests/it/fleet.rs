@@ -66,7 +66,7 @@ fn two_runs_on_one_store_share_the_work() {
 }
 
 /// Three tenants, whose order in the configuration is not that of their names.
-fn three_tenants() -> World {
+pub(crate) fn three_tenants() -> World {
     let config = Config::default()
         .tenant(Tenant::demo(60))
         .tenant(Tenant::demo_at("fabrikam.onmicrosoft.com", 60))

@@ -18,7 +18,7 @@ const ACCOUNTS: usize = 60;
 /// How often a process is killed, unless `ROTATION_KILLS` says otherwise.
 const KILLS: usize = 200;
 
-fn kills() -> usize {
+pub(crate) fn kills() -> usize {
     let asked = std::env::var("ROTATION_KILLS");
     asked.map_or(KILLS, |number| number.parse().unwrap())
 }
@@ -26,12 +26,18 @@ fn kills() -> usize {
 /// A tenant that loses answers, throttles and fails, and whose accounts are always due.
 fn hostile_world() -> World {
     let world = World::new(ACCOUNTS);
+    // short, so that what a dead run held is free soon
+    world.edit("kind = \"sqlite\"", "kind = \"sqlite\"\nlease = \"1s\"");
+    make_hostile(&world);
+    world
+}
+
+/// Makes its tenant such a one.
+pub(crate) fn make_hostile(world: &World) {
     world.edit(
         "max_age = \"90d\"",
         "max_age = \"0s\"\ncanary = 0\nmax_failures = \"100%\"",
     );
-    // short, so that what a dead run held is free soon
-    world.edit("kind = \"sqlite\"", "kind = \"sqlite\"\nlease = \"1s\"");
     let latency = Effect::delay_between(Duration::from_millis(1), Duration::from_millis(15));
     for (effect, probability) in [
         (latency, 0.8),
@@ -45,7 +51,6 @@ fn hostile_world() -> World {
         let fault = Fault::on_patch(effect).probability(probability);
         world.server.add_fault(fault);
     }
-    world
 }
 
 fn signal(child: &Child, name: &str) {
@@ -58,7 +63,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// When to strike: while it starts, at a random moment, or after so many passwords were set.
-fn wait_for_a_moment(world: &World, random: &mut StdRng, child: &mut Child) {
+pub(crate) fn wait_for_a_moment(world: &World, random: &mut StdRng, child: &mut Child) {
     if random.random_ratio(1, 2) {
         let moment = random.random_range(0..150);
         std::thread::sleep(Duration::from_millis(moment));
@@ -72,7 +77,7 @@ fn wait_for_a_moment(world: &World, random: &mut StdRng, child: &mut Child) {
 }
 
 /// After everything, one recovery: every account that was ever touched signs in with its current version.
-async fn assert_recovers(world: &World, context: &str) {
+pub(crate) async fn assert_recovers(world: &World, context: &str) {
     world.server.clear_faults();
     world.assert_no_password_is_lost();
     let recovered = world.run(&["recover", "--format", "json"]);

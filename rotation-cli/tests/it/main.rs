@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "clippy.toml permits these in test functions, but not in the helpers beside them"
@@ -9,6 +10,10 @@
 
 mod audit;
 mod bad_input;
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "the real server that the tests of the store use")]
+#[path = "../../../secret-stores/tests/postgres/cluster.rs"]
+mod cluster;
 mod commands;
 mod fleet;
 mod history;
@@ -18,5 +23,11 @@ mod leak;
 mod outcomes;
 mod proof;
 mod recover;
+#[cfg(feature = "openbao")]
+#[allow(dead_code, reason = "the real server that the tests of the store use")]
+#[path = "../../../secret-stores/tests/openbao/server.rs"]
+mod server;
+#[cfg(all(feature = "openbao", feature = "postgres"))]
+mod servers;
 mod stores;
 mod world;

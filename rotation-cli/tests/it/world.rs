@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The variable that the configuration names.
 pub(crate) const SECRET_VARIABLE: &str = "ROTATION_TEST_SECRET";
 
+/// The configuration of whoever reads a store for which the run's does not do.
+const READER: &str = "reader.toml";
+
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -127,12 +130,31 @@ impl World {
         serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
+    /// Keeps passwords in another store: `run` are its keys for whoever rotates, `reader` for whoever reads.
+    pub(crate) fn use_store(&self, run: &str, reader: &str) {
+        let text = self.read("rotation.toml");
+        let store = text.find("[store]").unwrap()..text.find("[[tenant]]").unwrap();
+        let with = |keys: &str| text.replace(&text[store.clone()], &format!("[store]\n{keys}\n"));
+        self.write("rotation.toml", &with(run));
+        self.write(READER, &with(reader));
+    }
+
     /// What the store holds, read with the private key.
     pub(crate) fn reveal(&self, extra: &[&str]) -> Vec<Revealed> {
-        if !self.path("rotation.db").exists() {
-            return Vec::new();
-        }
-        let args = ["reveal", "--identity", "key.txt", "--format", "json"];
+        let config = match self.path(READER).exists() {
+            true => READER,
+            false if self.path("rotation.db").exists() => "rotation.toml",
+            false => return Vec::new(),
+        };
+        let args = [
+            "-c",
+            config,
+            "reveal",
+            "--identity",
+            "key.txt",
+            "--format",
+            "json",
+        ];
         let output = self.run(&[&args, extra].concat());
         assert_eq!(output.code, Some(0), "{output:?}");
         serde_json::from_str(&output.stdout).unwrap()
@@ -165,17 +187,14 @@ impl World {
                 .or_default()
                 .push(version.password);
         }
-        for user in self
-            .tenant
-            .users()
-            .iter()
-            .filter(|user| user.password_sets > 0)
-        {
-            let versions = known.get(&user.id.to_string()).cloned().unwrap_or_default();
-            let live = versions
-                .iter()
-                .any(|password| self.tenant.current_password_is(user.id, password));
-            assert!(live, "the password of {} is lost", user.user_principal_name);
+        for tenant in self.server.tenants() {
+            for user in tenant.users().iter().filter(|user| user.password_sets > 0) {
+                let versions = known.get(&user.id.to_string()).cloned().unwrap_or_default();
+                let live = versions
+                    .iter()
+                    .any(|password| tenant.current_password_is(user.id, password));
+                assert!(live, "the password of {} is lost", user.user_principal_name);
+            }
         }
     }
 }
