@@ -70,10 +70,24 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens the file for reading, without the files beside it. What it shows is right only if nobody writes meanwhile.
 pub(super) fn immutable(path: &Path) -> Result<Connection, StoreError> {
-    let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(format!("file:{}?immutable=1", escaped(path)), flags)
+    untouched(path)
         .and_then(harden)
         .map_err(|error| error::sqlite(path, error))
+}
+
+/// Opens whatever file it is, to read the header and nothing more.
+pub(super) fn header(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = untouched(path)?;
+    // Without this, SQLite does not give the header of a file that is shorter than that says. As one is while its log is
+    // being folded into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
+    Ok(connection)
+}
+
+/// Opens the file without a lock on it and without the files beside it.
+fn untouched(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = FLAGS | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(format!("file:{}?immutable=1", escaped(path)), flags)
 }
 
 /// Makes a hostile file harmless: no functions or virtual tables run from its schema, damaged pages are noticed.
@@ -125,6 +139,17 @@ mod tests {
             .unwrap();
         // 2 is FULL.
         assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    }
+
+    #[test]
+    fn the_header_is_read_also_of_a_file_that_is_still_growing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rotation.db");
+        file::create(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..4096]).unwrap();
+        let version = schema::version(&header(&path).unwrap()).unwrap();
+        assert_eq!(version, schema::latest());
     }
 
     #[test]

@@ -1,45 +1,42 @@
 //! Looks at a file before anything is written to it: is it a store of ours, of a version we know, and sound?
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
 use rotation_core::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::{connect, error, file, schema};
 
-/// The header of every SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
-const HEADER_LEN: usize = 100;
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-const PAGE_SIZE_AT: usize = 16;
-const USER_VERSION_AT: usize = 60;
-const APPLICATION_ID_AT: usize = 68;
+/// The least a SQLite file has, <https://sqlite.org/fileformat2.html#the_database_header>.
+const HEADER_LEN: u64 = 100;
 
-/// Refuses a file that is not ours, newer than us, or cut short, by its header and length alone: SQLite is not asked to
-/// open what is not ours.
+/// Refuses a file that is not ours, newer than us, or cut short, by its header and length alone: nothing that is not ours
+/// is read any further.
 pub(super) fn header(path: &Path) -> Result<(), StoreError> {
-    let header = Header::read(path).map_err(|error| error::file(path, "read", error))?;
-    if header.bytes.is_empty() {
+    let len = fs::metadata(path)
+        .map_err(|error| error::file(path, "read", error))?
+        .len();
+    if len == 0 {
         return Err(error::damaged(format!(
             "{} is empty, which a store file never is: something cut it short, or it is not ours",
             path.display()
         )));
     }
-    let (Some(application), Some(version), true) = (
-        header.number(APPLICATION_ID_AT),
-        header.number(USER_VERSION_AT),
-        header.bytes.starts_with(MAGIC),
-    ) else {
-        return Err(not_ours(path, "it is not a SQLite database"));
+    let header = match Header::read(path) {
+        Ok(header) if len >= HEADER_LEN => header,
+        Err(error) if error.sqlite_error_code() != Some(ErrorCode::NotADatabase) => {
+            return Err(error::sqlite(path, error));
+        }
+        _ => return Err(not_ours(path, "it is not a SQLite database")),
     };
-    if application != schema::APPLICATION_ID {
+    if header.application != schema::APPLICATION_ID {
         return Err(not_ours(path, "it is a SQLite database of another program"));
     }
-    known_version(path, version)?;
+    known_version(path, header.version)?;
     // SQLite takes what is missing of the last page for zeros. While there is a log, that page may be in there.
-    if header.file_len % header.page_size() != 0 && !file::has_wal(path) {
+    if !len.is_multiple_of(header.page_size.into()) && !file::has_wal(path) {
         return Err(error::damaged(format!(
             "{} is damaged: it ends in the middle of a page",
             path.display()
@@ -49,30 +46,23 @@ pub(super) fn header(path: &Path) -> Result<(), StoreError> {
 }
 
 struct Header {
-    bytes: Vec<u8>,
-    file_len: u64,
+    application: i32,
+    version: i32,
+    page_size: u32,
 }
 
 impl Header {
-    fn read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let file_len = file.metadata()?.len();
-        let mut bytes = Vec::with_capacity(HEADER_LEN);
-        file.take(HEADER_LEN as u64).read_to_end(&mut bytes)?;
-        Ok(Self { bytes, file_len })
-    }
-
-    fn number(&self, at: usize) -> Option<i32> {
-        let bytes = self.bytes.get(at..)?.first_chunk()?;
-        Some(i32::from_be_bytes(*bytes))
-    }
-
-    fn page_size(&self) -> u64 {
-        let bytes = self.bytes.get(PAGE_SIZE_AT..).and_then(<[u8]>::first_chunk);
-        match bytes.map(|bytes| u16::from_be_bytes(*bytes)) {
-            None | Some(0 | 1) => 65_536,
-            Some(size) => size.into(),
-        }
+    /// By SQLite, never by opening the file beside it: when a process closes any descriptor of a file, the operating
+    /// system takes away all locks that it has there, and a store open elsewhere in this process would lose its own.
+    fn read(path: &Path) -> rusqlite::Result<Self> {
+        let connection = connect::header(path)?;
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+        Ok(Self {
+            application: number("application_id")?,
+            version: number("user_version")?,
+            // Last, for it is known once the header was read.
+            page_size: connection.pragma_query_value(None, "page_size", |row| row.get(0))?,
+        })
     }
 }
 

@@ -6,14 +6,13 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rotation_core::{Commit, NewVersion, Problem, RunId, SecretStore, StoreError, VersionState};
 use secret_stores::SqliteStore;
 
-use crate::workshop::{HOUR, LATER, Workshop, account, stage_leased, version_by};
+use crate::workshop::{HOUR, LATER, Workshop, account, skip, stage_leased, version_by};
 
 /// Tells this test binary, started again in other circumstances, where to work.
 const DIRECTORY: &str = "DISK_TEST_DIRECTORY";
@@ -127,15 +126,7 @@ fn run_in(circumstances: &[&str], test: &str) {
     match start(Path::new("true"), &[]) {
         Ok(output) if output.status.success() => {}
         _ => {
-            let required =
-                env::var_os("ROTATION_REQUIRE_SERVERS").is_some_and(|value| value == "1");
-            assert!(!required, "cannot run {}", circumstances.join(" "));
-            // Past the harness, which keeps what tests that pass print.
-            let note = format!(
-                "skipped: {test}, for this machine does not let us run {}\n",
-                circumstances[0]
-            );
-            std::io::stderr().write_all(note.as_bytes()).unwrap();
+            skip(test, &circumstances.join(" "));
             return;
         }
     }

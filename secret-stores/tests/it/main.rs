@@ -10,6 +10,7 @@
 mod conformance;
 mod differential;
 mod disk;
+mod foreign;
 mod hostile_file;
 mod kill;
 mod migration;
