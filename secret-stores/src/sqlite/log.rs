@@ -6,7 +6,7 @@ use rotation_core::{
     VersionKey, VersionState,
 };
 use rusqlite::types::{FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 const EVENT_STAGED: &str = "staged";
 const EVENT_COMMITTED: &str = "committed";
@@ -183,6 +183,33 @@ pub(super) fn remove(connection: &Connection, seq: i64) -> rusqlite::Result<bool
         .prepare_cached("DELETE FROM log WHERE seq = ?1")?
         .execute([seq])?;
     Ok(removed > 0)
+}
+
+/// Removes the password of the version that the row staged.
+pub(super) fn erase(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE log SET data_key = NULL, sealed = NULL WHERE seq = ?1")?
+        .execute([seq])
+        .map(drop)
+}
+
+/// Of the rows under this condition, the seq of each that staged a version discarded since whose password is still there.
+pub(super) fn discarded(
+    connection: &Connection,
+    condition: &str,
+    parameters: Vec<&str>,
+) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare(&format!(
+            "SELECT staged FROM (SELECT * FROM log {condition}) AS gone
+             WHERE event = ?{} AND EXISTS (SELECT 1 FROM log WHERE seq = gone.staged AND sealed IS NOT NULL)",
+            parameters.len() + 1
+        ))?
+        .query_map(
+            params_from_iter(parameters.into_iter().chain([EVENT_DISCARDED])),
+            |row| row.get(0),
+        )?
+        .collect()
 }
 
 /// Appends a wrapped data key and gives its id.

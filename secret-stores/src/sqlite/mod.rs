@@ -4,7 +4,8 @@
 //! version is now follows from its account's rows ([`history`]), so that nothing needs to be found and changed, and
 //! writing is as fast as the disk takes it. One thread writes ([`writer`]); everyone who asks while it makes a
 //! transaction durable shares the next one. Reading ([`reading`]) sorts the log by account and folds it on the way out.
-//! Only pruning ([`prune`]) removes rows: all of a previous version's, so that those left fold as before.
+//! Only pruning ([`prune`]) removes rows: all of a previous version's, so that those left fold as before. Of a discarded
+//! version it erases the password alone.
 //!
 //! ```text
 //! stage ───────────┐                                   ┌──► versions

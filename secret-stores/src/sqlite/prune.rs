@@ -25,7 +25,7 @@ struct Found {
 }
 
 /// Removes the previous versions of each account that `select` names, but for the `keep` newest, and says how many; and
-/// to `told` which, once they are gone.
+/// to `told` which, once they are gone. Of discarded versions, which are not counted, it erases the passwords.
 pub(super) async fn prune(
     path: &Path,
     writer: &Writer,
@@ -33,7 +33,7 @@ pub(super) async fn prune(
     keep: usize,
     told: Option<mpsc::Sender<VersionKey>>,
 ) -> Result<u64, StoreError> {
-    let mut versions = pin!(found(path, select));
+    let mut versions = pin!(found(path, select.clone()));
     let mut account = None;
     let mut kept = VecDeque::new();
     let mut dropped = Vec::new();
@@ -59,7 +59,9 @@ pub(super) async fn prune(
     if !dropped.is_empty() {
         count += remove(writer, seen, dropped, told.as_ref()).await?;
     }
-    if count > 0 {
+    // Only now, when all of these accounts were found sound.
+    let erased = erase_discarded(path, writer, select).await?;
+    if count > 0 || erased {
         let path = path.to_owned();
         blocking(move || connect::fold_wal(&path)).await?;
     }
@@ -92,6 +94,28 @@ async fn remove(
         }
     }
     Ok(count)
+}
+
+/// Erases the passwords of discarded versions, which nothing brings back, and says whether there were any.
+async fn erase_discarded(path: &Path, writer: &Writer, select: Select) -> Result<bool, StoreError> {
+    if matches!(select, Select::Pending(_)) {
+        return Ok(false);
+    }
+    let path = path.to_owned();
+    let discarded = blocking(move || {
+        let connection = connect::read_only(&path)?;
+        let (condition, parameters) = reading::condition(&select)?;
+        log::discarded(&connection, condition, parameters)
+            .map_err(|error| error::sqlite(&path, error))
+    })
+    .await?;
+    for chunk in discarded.chunks(CHUNK) {
+        let changes = chunk.iter().copied().map(Change::Erase).collect();
+        for answer in writer.write(changes).await {
+            answer?;
+        }
+    }
+    Ok(!discarded.is_empty())
 }
 
 /// The versions that `select` names, account by account.

@@ -162,7 +162,8 @@ fn scan_sorted(
     hand_over(fold.finish()).map(drop)
 }
 
-fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
+/// Which rows of the log are about what `select` names.
+pub(super) fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
     match select {
         Select::All => Ok(("", Vec::new())),
         Select::Account(key) => Ok((

@@ -2,8 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rotation_core::{
-    AccountKey, Commit, Committed, Lease, NewVersion, Problem, RunId, StoreError, VersionKey,
-    VersionState,
+    AccountKey, Commit, Committed, Lease, NewVersion, Problem, RunId, StoreError, VersionKey, VersionState,
 };
 use rusqlite::Transaction;
 
@@ -18,6 +17,8 @@ use crate::seal::{DataKey, Label, SealError};
 pub(super) enum Change {
     Commit(Commit),
     Discard(VersionKey),
+    /// Erases the password of a discarded version, staged by this row. The row stays, so that the id stays known.
+    Erase(i64),
     Lease(Lease, Duration),
     /// Answers as `Commit` does, and makes no version current.
     #[cfg(feature = "exec")]
@@ -70,6 +71,10 @@ impl Step<'_> {
         match change {
             Change::Commit(commit) => self.commit(&commit.key, Some(&commit.committed)),
             Change::Discard(key) => self.discard(key),
+            Change::Erase(staged) => {
+                log::erase(self.transaction, *staged)?;
+                Ok(Ok(0))
+            }
             Change::Lease(lease, ttl) => self.lease(lease, *ttl),
             #[cfg(feature = "exec")]
             Change::MayCommit(key) => self.commit(key, None),

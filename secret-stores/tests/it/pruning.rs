@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use secret_stores::SqliteStore;
 
 use crate::workshop::{
-    HOUR, Workshop, account, commit, contents, stage, stage_leased, states, version_by, version_of,
+    HOUR, Workshop, account, commit, contents, stage, stage_leased, states, version, version_by,
+    version_of,
 };
 
 /// Commits that many versions of `account`, one after the other, and names them.
@@ -68,6 +69,45 @@ async fn what_is_pruned_is_gone_from_every_file_of_the_store() {
         .query_row("SELECT count(*) FROM log", (), |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 6);
+}
+
+/// Its id stays known, so that staging it again, late, does not bring it back.
+#[tokio::test]
+async fn the_password_of_a_discarded_version_is_erased_where_it_is_selected() {
+    let shop = Workshop::new();
+    let store = shop.open().await;
+    let [one, two, kept] = ["one-password", "two-password", "kept-password"].map(version);
+    for version in [&one, &two, &kept] {
+        stage(&store, version).await.unwrap();
+    }
+    for version in [&one, &two] {
+        store.discard(&version.key).await.unwrap();
+    }
+    let sealed = {
+        let connection = shop.sqlite();
+        [&one, &two, &kept].map(|version| sealed(&connection, version.key.version))
+    };
+    let found = || sealed.each_ref().map(|bytes| occurs(&shop, bytes));
+
+    let pending = Select::Pending(one.key.account.tenant.clone());
+    assert_eq!(store.prune(&pending, 9).await.unwrap(), 0);
+    assert_eq!(found(), [true, true, true]);
+    let select = Select::Account(one.key.account.clone());
+    assert_eq!(store.prune(&select, 9).await.unwrap(), 0);
+    assert_eq!(found(), [false, true, true]);
+    assert_eq!(store.prune(&Select::All, 9).await.unwrap(), 0);
+    assert_eq!(found(), [false, false, true]);
+
+    let revealed = shop.reveal().await.unwrap();
+    assert_eq!(revealed.len(), 1);
+    assert_eq!(revealed[0].1.expose(), "kept-password");
+    for store in [store, shop.open().await] {
+        let answer = stage_leased(&store, &one).await;
+        assert!(
+            matches!(answer, Err(StoreError::NotPending(_))),
+            "{answer:?}"
+        );
+    }
 }
 
 #[tokio::test]
