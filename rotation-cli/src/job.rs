@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 use crate::named::Named;
 use crate::output;
 use crate::preflight::{self, Purpose, Ready};
-use crate::progress::Progress;
+use crate::progress::{LINE_EVERY, Progress};
 use crate::reason::Reasons;
 use crate::selection::Selection;
 use crate::summary::{Summary, TenantSummary};
@@ -201,6 +201,10 @@ impl Follower<'_> {
                     continue;
                 }
                 event = run.next() => event,
+                () = tokio::time::sleep(LINE_EVERY) => {
+                    self.progress.idle();
+                    continue;
+                }
             };
             let Some(event) = event else { return };
             self.keep(&event);

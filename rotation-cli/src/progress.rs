@@ -11,7 +11,7 @@ use crate::args::Common;
 use crate::output;
 
 /// A log that says something at least this often is known to be alive.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How far the run over one tenant is.
 #[derive(Debug)]
@@ -67,16 +67,33 @@ impl Progress {
         match &mut self.style {
             Style::Bar(bar) => {
                 bar.set_position(done);
-                if self.failed > 0 {
-                    bar.set_message(format!("{} not rotated", self.failed));
-                }
+                bar.set_message(match self.failed {
+                    0 => String::new(),
+                    failed => format!("{failed} not rotated"),
+                });
             }
             Style::Lines { at, done: said } => {
-                let tenth = (self.total / 10).max(1);
+                let tenth = (self.total / 10).max(10);
                 if done - *said >= tenth && done < self.total || at.elapsed() >= LINE_EVERY {
                     (*at, *said) = (Instant::now(), done);
                     self.line();
                 }
+            }
+            Style::Silent => {}
+        }
+    }
+
+    /// Nothing was done for a while.
+    pub(crate) fn idle(&mut self) {
+        const WHY: &str =
+            "waiting for the store, the directory, or the lease of another run to lapse";
+        match &mut self.style {
+            Style::Bar(bar) => bar.set_message(WHY),
+            Style::Lines { at, .. } => {
+                *at = Instant::now();
+                let done = self.rotated + self.failed + self.left;
+                let left = self.total.saturating_sub(done);
+                output::note(&format!("{}: {left} to go, {WHY}", self.name));
             }
             Style::Silent => {}
         }
