@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     reason = "a test that fails says where"
 )]
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod conformance;
 mod hostile;

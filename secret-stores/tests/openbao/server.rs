@@ -1,6 +1,7 @@
 //! A private OpenBao server.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -50,7 +51,10 @@ fn binary() -> Option<PathBuf> {
         std::env::var_os("ROTATION_REQUIRE_SERVERS").is_none_or(|value| value != "1"),
         "no OpenBao server: run secret-stores/tests/servers/openbao.sh"
     );
-    eprintln!("skipped: no OpenBao server, which secret-stores/tests/servers/openbao.sh installs");
+    // Past the harness, which keeps what tests that pass print.
+    let note =
+        b"skipped: no OpenBao server, which secret-stores/tests/servers/openbao.sh installs\n";
+    std::io::stderr().write_all(note).unwrap();
     None
 }
 
