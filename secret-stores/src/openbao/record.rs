@@ -28,10 +28,11 @@ pub(super) struct Record {
     /// one, then pending ones.
     #[serde(with = "text")]
     versions: Vec<Entry>,
-    /// Discarded or pruned, their passwords perhaps not erased yet.
+    /// Discarded or pruned, or never to be staged, their passwords perhaps not erased yet. No other password is erased:
+    /// an erasure may be done late, so it must be of one that nobody stages again.
     #[serde(with = "text")]
     doomed: Vec<VersionId>,
-    /// Discarded or pruned lately, their passwords erased. No such id is used again.
+    /// Of late in `doomed`, their passwords erased. No such id is used again.
     #[serde(with = "text")]
     dropped: Vec<VersionId>,
 }
@@ -186,13 +187,25 @@ impl Record {
 
     pub(super) fn discard(&mut self, key: &VersionKey) -> Result<(), StoreError> {
         match self.position(key.version) {
-            None => Ok(()),
+            None => {
+                self.forgo(key.version);
+                Ok(())
+            }
             Some(at) if self.versions.get(at).is_some_and(Entry::is_pending) => {
                 self.versions.remove(at);
                 self.doomed.push(key.version);
                 Ok(())
             }
             Some(_) => Err(StoreError::NotPending(key.clone())),
+        }
+    }
+
+    /// Sees to it that `version` is never staged if it is not there: a request to stage it may still be under way, and its
+    /// password may be written already.
+    pub(super) fn forgo(&mut self, version: VersionId) {
+        let over = self.doomed.contains(&version) || self.dropped.contains(&version);
+        if !over && self.position(version).is_none() {
+            self.doomed.push(version);
         }
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod conformance;
+mod given_up;
 mod hostile;
 mod login;
 mod outage;
