@@ -10,7 +10,8 @@ use reqwest::{Certificate, Method, Response, redirect, retry};
 use rotation_core::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ const IN_FLIGHT: usize = 16;
 /// How long a server may take to accept a connection, and to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for one request, its turn and a login included.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Larger than any document that the server's storage takes by default.
 const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
 /// A list of a million accounts.
@@ -63,6 +66,9 @@ pub(super) enum Written {
     /// Somebody else wrote the document meanwhile; nothing was changed.
     Conflict,
 }
+
+/// Status and body, or why there are none.
+type Answer = Result<(u16, Zeroizing<Vec<u8>>), Failure>;
 
 /// What the server said to a request that it understood.
 enum Reply {
@@ -352,19 +358,28 @@ impl Kv {
     }
 
     /// Sends a request by a task of its own: one that waits for nobody but the server cannot keep others waiting. The
-    /// future of a stream that is not polled would.
+    /// future of a stream that is not polled would. If the call is given up, what was not sent yet is not sent any more.
     async fn answered(
         &self,
         method: Method,
         url: Url,
         body: Option<Bytes>,
         limit: usize,
-    ) -> Result<(u16, Zeroizing<Vec<u8>>), Failure> {
+    ) -> Answer {
         let wire = Arc::clone(&self.wire);
-        let task = async move { wire.answered(method, url, body, limit).await };
-        match tokio::spawn(task).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::Silent("the program is ending".to_owned())),
+        let (mut caller, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            if let Some(answer) = wire.answered(&mut caller, method, url, body, limit).await {
+                // Who gave up after it was sent does not hear of it.
+                caller.send(answer).ok();
+            }
+        });
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Failure::Silent("the program is ending".to_owned())),
+            Err(_) => Err(Failure::Silent(format!(
+                "no turn or no answer within {PATIENCE:?}"
+            ))),
         }
     }
 
@@ -390,14 +405,21 @@ impl Kv {
 }
 
 impl Wire {
-    /// One request, and once more if the token turns out to be gone.
+    /// One request, and once more if the token turns out to be gone. `None` if the caller was gone before it was sent.
     async fn answered(
         &self,
+        caller: &mut oneshot::Sender<Answer>,
         method: Method,
         url: Url,
         body: Option<Bytes>,
         limit: usize,
-    ) -> Result<(u16, Zeroizing<Vec<u8>>), Failure> {
+    ) -> Option<Answer> {
+        // Closed never; a permit lost would only mean one more in flight.
+        let _permit = tokio::select! {
+            biased;
+            () = caller.closed() => return None,
+            permit = self.permits.acquire() => permit,
+        };
         let ask = async |held: &Held| {
             let mut request = self
                 .http
@@ -416,16 +438,21 @@ impl Wire {
             let status = response.status().as_u16();
             Ok::<_, Failure>((status, read(response, limit).await?))
         };
-        // Closed never; a permit lost would only mean one more in flight.
-        let _permit = self.permits.acquire().await;
-        let held = self.session.token().await?;
-        let answer = ask(&held).await?;
-        if answer.0 == 403
-            && let Some(other) = self.session.instead_of(&held).await?
-        {
-            return ask(&other).await;
+        let held = match self.session.token().await {
+            Ok(_) if caller.is_closed() => return None,
+            Ok(held) => held,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let answer = ask(&held).await;
+        if !matches!(answer, Ok((403, _))) {
+            return Some(answer);
         }
-        Ok(answer)
+        match self.session.instead_of(&held).await {
+            Ok(_) if caller.is_closed() => None,
+            Ok(Some(other)) => Some(ask(&other).await),
+            Ok(None) => Some(answer),
+            Err(error) => Some(Err(error.into())),
+        }
     }
 }
 

@@ -166,9 +166,9 @@ impl OpenBaoStore {
                     Err(StoreError::Leased { .. } | StoreError::RotatedSince { .. })
                 )
             {
-                // An earlier round wrote the password, and none its account: nobody knows of it.
-                let path = self.ledger.password(&new.key);
-                self.ledger.kv.erase(&path).await.ok();
+                // An earlier round wrote the password, and none its account. The answer holds, whatever is left behind.
+                let forgo = |record: &mut Record| record.forgo(new.key.version);
+                self.drop_versions(&new.key.account, forgo).await.ok();
             }
             answer.transpose()
         });

@@ -1,10 +1,13 @@
 //! Calls that were given up, or not answered: what they asked for must not be done after they are over.
 
-use rotation_core::{SecretStore, StoreError};
+use futures::future::join_all;
+use rotation_core::{Lease, RunId, SecretStore, StoreError, VersionState};
+use secret_stores::OpenBaoStore;
 use serde_json::{Value, json};
 
+use crate::gate::Gate;
 use crate::server::shared;
-use crate::workshop::{Workshop, account, commit, stage, tenant};
+use crate::workshop::{HOUR, Workshop, account, commit, stage, tenant};
 
 #[tokio::test]
 async fn a_discard_ends_a_staging_that_was_not_answered() {
@@ -45,4 +48,81 @@ async fn a_discard_ends_a_staging_that_was_not_answered() {
         commit(&store, &next).await.unwrap();
         assert_eq!(shop.states(&account).await.len(), 1 + writes / 2);
     }
+}
+
+#[tokio::test]
+async fn a_request_whose_call_was_given_up_is_not_sent() {
+    let Some(server) = shared().await else { return };
+    let shop = Workshop::new(server).await;
+    let gate = Gate::before(server).await;
+    let mut config = shop.config();
+    config.address.clone_from(&gate.address);
+    let store = OpenBaoStore::open(config).await.unwrap();
+    let release = async |_| {
+        let (tenant, run) = (tenant(), RunId::new());
+        store.release(&Lease { tenant, run }).await
+    };
+
+    gate.hold("DELETE ");
+    // As many as are sent at once; the others wait for their turn.
+    tokio::select! {
+        biased;
+        _ = join_all((0..40).map(release)) => panic!("answered while held"),
+        () = gate.until("DELETE ", 16) => {}
+    }
+    gate.open();
+    release(0).await.unwrap();
+    assert_eq!(gate.count("DELETE "), 17);
+}
+
+#[tokio::test]
+async fn a_version_that_another_run_forestalled_leaves_no_password() {
+    let Some(server) = shared().await else { return };
+    let shop = Workshop::new(server).await;
+    let gate = Gate::before(server).await;
+    let mut config = shop.config();
+    config.address.clone_from(&gate.address);
+    let slow = OpenBaoStore::open(config).await.unwrap();
+    let store = shop.leased().await;
+    let other = Workshop {
+        run: RunId::new(),
+        mount: shop.mount.clone(),
+        token: shop.token.clone(),
+        keys: None,
+        server,
+    };
+    store.lease(&other.lease(), HOUR).await.unwrap();
+
+    let account = account();
+    let late = shop.version(&account, "hunter2-late");
+    let first = other.version(&account, "hunter2-first");
+    // Held with its password written, and its account not.
+    let record = shop.data(&format!("accounts/{}/{}", tenant(), account.account));
+    let write: &'static str = format!("POST /v1/{record} ").leak();
+    gate.hold(write);
+    let (answer, ()) = futures::future::join(stage(&slow, &late), async {
+        gate.until(write, 1).await;
+        stage(&store, &first).await.unwrap();
+        gate.open();
+    })
+    .await;
+    let error = answer.unwrap_err();
+    assert!(matches!(error, StoreError::Leased { .. }), "{error:?}");
+    let version = late.key.version;
+    let password = shop.data(&format!(
+        "passwords/{}/{version}/{}",
+        tenant(),
+        account.account
+    ));
+    let metadata = password.replace("/data/", "/metadata/");
+    let (status, _) = server
+        .ask("GET", &metadata, &server.root, "", Value::Null)
+        .await;
+    assert_eq!(status, 404);
+    // Whoever might still stage it finds that it is over: its password may be erased at any time.
+    store.release(&other.lease()).await.unwrap();
+    let error = stage(&store, &late).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotPending(_)), "{error:?}");
+    let expected = [("hunter2-first".to_owned(), VersionState::Pending)];
+    assert_eq!(shop.states(&account).await, expected);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod conformance;
+mod gate;
 mod given_up;
 mod hostile;
 mod login;
