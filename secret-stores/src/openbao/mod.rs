@@ -138,9 +138,12 @@ impl OpenBaoStore {
         batch: &[&NewVersion],
         again: bool,
     ) -> Result<Vec<Option<Result<(), StoreError>>>, StoreError> {
-        let Some(until) = leases::until(&self.ledger.kv, &self.ledger.lease(lease)).await? else {
-            return Err(StoreError::LeaseLost(lease.clone()));
+        let path = self.ledger.lease(lease);
+        let until = async || {
+            let until = leases::until(&self.ledger.kv, &path).await?;
+            until.ok_or_else(|| StoreError::LeaseLost(lease.clone()))
         };
+        let first_read = until().await?;
         let held = batch.iter().map(|new| self.ledger.held(&new.key.account));
         let held = join_all(held).await;
         let fresh = held
@@ -149,7 +152,8 @@ impl OpenBaoStore {
             .filter(|held| !held.record.has_pending())
             .map(|held| (held.record.account.account.clone(), held.cas + 1));
         let now = self.ledger.intend(&lease.tenant, fresh.collect()).await?;
-        if now >= until {
+        // Reading took its time, in which the lease may have been prolonged.
+        if now >= first_read && now >= until().await? {
             return Err(StoreError::LeaseLost(lease.clone()));
         }
         let stage = held.into_iter().zip(batch).map(async |(held, new)| {

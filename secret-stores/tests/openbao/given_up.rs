@@ -1,5 +1,7 @@
 //! Calls that were given up, or not answered: what they asked for must not be done after they are over.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use rotation_core::{Lease, RunId, SecretStore, StoreError, VersionState};
 use secret_stores::OpenBaoStore;
@@ -125,4 +127,32 @@ async fn a_version_that_another_run_forestalled_leaves_no_password() {
     assert!(matches!(error, StoreError::NotPending(_)), "{error:?}");
     let expected = [("hunter2-first".to_owned(), VersionState::Pending)];
     assert_eq!(shop.states(&account).await, expected);
+}
+
+#[tokio::test]
+async fn a_lease_prolonged_while_a_staging_reads_is_not_lost() {
+    let Some(server) = shared().await else { return };
+    let shop = Workshop::new(server).await;
+    let gate = Gate::before(server).await;
+    let mut config = shop.config();
+    config.address.clone_from(&gate.address);
+    let slow = OpenBaoStore::open(config).await.unwrap();
+    let store = shop.store().await;
+    let short = Duration::from_secs(3);
+    store.lease(&shop.lease(), short).await.unwrap();
+
+    let version = shop.version(&account(), "hunter2-hunter2");
+    let account = &version.key.account.account;
+    let record = shop.data(&format!("accounts/{}/{account}", tenant()));
+    let read: &'static str = format!("GET /v1/{record} ").leak();
+    gate.hold(read);
+    let (answer, ()) = futures::future::join(stage(&slow, &version), async {
+        gate.until(read, 1).await;
+        store.lease(&shop.lease(), HOUR).await.unwrap();
+        // Past the end that the lease had when it was read.
+        tokio::time::sleep(short).await;
+        gate.open();
+    })
+    .await;
+    answer.unwrap();
 }
