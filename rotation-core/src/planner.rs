@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ pub struct Planner {
     policy: Policy,
     caller: Caller,
     now: Timestamp,
-    known: Known,
+    known: Arc<Known>,
 }
 
 /// What a store knows of the accounts of one tenant, as far as it decides what is due. Made from its versions.
@@ -83,7 +84,7 @@ impl Planner {
             policy,
             caller,
             now,
-            known: Known::default(),
+            known: Arc::default(),
         }
     }
 
@@ -91,6 +92,7 @@ impl Planner {
     /// drift is told.
     #[must_use]
     pub fn with_known(self, known: Known) -> Self {
+        let known = Arc::new(known);
         Self { known, ..self }
     }
 

@@ -87,10 +87,10 @@ impl Report {
         self.failed + self.unsettled
     }
 
-    /// Whether everything wanted was done.
+    /// Whether everything wanted was done, by this run or by others that it left accounts to.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures() == 0 && self.denied == 0 && self.stopped.is_none()
+        self.failures() == 0 && self.denied == 0 && self.not_tried == 0 && self.stopped.is_none()
     }
 
     pub(crate) fn record(&mut self, account: &AccountId, upn: &str, result: &AccountResult) {

@@ -32,6 +32,6 @@ use crate::Event;
 pub trait AuditLog: Send + Sync {
     /// Appends `events`, one record each, in this order. Once this answered `Ok` they survive a crash of this process
     /// and of the machine; after an error, none, some of the first or all of them may be there. A call that is dropped
-    /// may still take effect.
+    /// may still take effect. Answers in bounded time, with an error if need be: the engine waits for it.
     async fn append(&self, events: &[Event]) -> Result<(), AuditError>;
 }

@@ -14,10 +14,14 @@ pub(super) struct Worker<I, O> {
     parallel: usize,
 }
 
-/// A pair whose batches have at most `size` items, with at most `parallel` batches under way.
-pub(super) fn batcher<I, O>(size: usize, parallel: usize) -> (Batcher<I, O>, Worker<I, O>) {
+/// A pair whose batches have at most `size` items, with at most `parallel` batches under way and `room` for items to wait.
+pub(super) fn batcher<I, O>(
+    size: usize,
+    parallel: usize,
+    room: usize,
+) -> (Batcher<I, O>, Worker<I, O>) {
     let (size, parallel) = (size.max(1), parallel.max(1));
-    let (send, calls) = mpsc::channel(size);
+    let (send, calls) = mpsc::channel(room.max(size));
     (
         Batcher(send),
         Worker {

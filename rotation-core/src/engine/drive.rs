@@ -1,4 +1,4 @@
-//! Many accounts at once: takes them from the plan, lets them share the store's writes, and records how they end.
+//! Many accounts at once: takes them from the plan, and records how they end.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -7,20 +7,21 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Worker, batcher};
+use super::batch::batcher;
 use super::breaker::Breaker;
 use super::feed::{Events, Tally};
 use super::gate::Gate;
 use super::lease::HeldLease;
-use super::rotate::{Ended, Shared};
+use super::rotate::{Ended, Shared, Standing, store_problem};
+use super::serve::{serve_audit, serve_backend, serve_store};
 use super::stop::StopHandle;
 use super::trouble::Trouble;
 use super::{Engine, EngineOptions};
 use crate::{
-    AccountId, AccountResult, Commit, Decision, Event, EventKind, Lease, NewVersion, Outcome, Plan,
-    Planned, Problem, Report, RunId, SetPassword, SkipReason, StopReason, StoreError,
+    AccountId, AccountResult, Decision, Event, EventKind, Lease, Plan, Planned, Problem, Report,
+    RunId, SkipReason, StopReason,
 };
 
 /// How many accounts are under way for each request to the directory: the others wait for the store, whose durable
@@ -52,10 +53,11 @@ pub(super) async fn work(
     let requests = engine.options.requests();
     let accounts = engine.options.accounts_under_way();
     let batch = engine.backend.max_batch().clamp(1, accounts);
-    let (stage, stage_worker) = batcher(accounts, 1);
-    let (set, set_worker) = batcher(batch, requests);
-    let (commit, commit_worker) = batcher(accounts, 1);
-    let (audit, audit_worker) = batcher(accounts, 1);
+    let (stage, stage_worker) = batcher(accounts, 1, 0);
+    let (set, set_worker) = batcher(batch, requests, 0);
+    let (commit, commit_worker) = batcher(accounts, 1, 0);
+    // every account under way may wait for room, unpolled, before the one that is waited for
+    let (audit, audit_worker) = batcher(accounts, 1, 2 * accounts);
     let tenant = plan.tenant().clone();
     let lease = HeldLease::new(
         Arc::clone(&engine.store),
@@ -76,6 +78,7 @@ pub(super) async fn work(
         stage,
         set,
         commit,
+        lease,
         gate: Gate::open(requests * batch),
         stop,
         events: Events {
@@ -88,7 +91,7 @@ pub(super) async fn work(
         tally: Tally::default(),
     };
     let driven = async {
-        let mut report = begin(&shared, &lease, &unrecorded, plan).await;
+        let mut report = begin(&shared, &unrecorded, plan).await;
         report.seconds = started.elapsed().as_secs_f64();
         shared.tally.add_to(&mut report);
         let finished = EventKind::RunFinished { report };
@@ -97,9 +100,9 @@ pub(super) async fn work(
     let served = async {
         tokio::join!(
             serve_store(engine, stage_worker, commit_worker),
-            serve_backend(engine, &lease, set_worker),
+            serve_backend(engine, &shared.lease, set_worker),
             serve_audit(engine, &unrecorded, audit_worker),
-            lease.keep(),
+            shared.lease.keep(),
         );
         // the workers end only with `shared`
         std::future::pending::<()>().await;
@@ -111,12 +114,7 @@ pub(super) async fn work(
 }
 
 /// Drives `plan` under a lease.
-async fn begin(
-    shared: &Shared<'_>,
-    lease: &HeldLease,
-    unrecorded: &Trouble,
-    plan: Plan<'_>,
-) -> Report {
+async fn begin(shared: &Shared<'_>, unrecorded: &Trouble, plan: Plan<'_>) -> Report {
     let started = EventKind::RunStarted {
         caller: shared.caller.clone(),
         backend: shared.engine.backend.name(),
@@ -124,26 +122,26 @@ async fn begin(
     };
     let begun = match shared.events.record(started).await {
         Err(problem) => Err(StopReason::Unrecorded { problem }),
-        Ok(()) => lease
+        Ok(()) => shared
+            .lease
             .take(&shared.engine.options.retry)
             .await
             .map_err(|error| StopReason::LeaseLost {
-                problem: Problem::new(format!("the store gives no lease: {error}")),
+                problem: store_problem("the store gives no lease", &error),
             }),
     };
-    match begun {
-        Ok(()) => {
-            let report = drive(shared, lease, unrecorded, plan).await;
-            lease.end().await;
-            report
-        }
+    let report = match begun {
+        Ok(()) => drive(shared, unrecorded, plan).await,
         Err(reason) => {
             let mut report = Report::new(shared.run);
             shared.events.emit(EventKind::Stopped(reason.clone())).await;
             report.stopped = Some(reason);
             report
         }
-    }
+    };
+    // also one whose taking was not answered
+    shared.lease.end().await;
+    report
 }
 
 /// An account that another run had when its turn came.
@@ -154,12 +152,7 @@ struct Deferred {
 }
 
 /// Takes accounts from the plan while there is room, and records how they end.
-async fn drive(
-    shared: &Shared<'_>,
-    lease: &HeldLease,
-    unrecorded: &Trouble,
-    mut plan: Plan<'_>,
-) -> Report {
+async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, mut plan: Plan<'_>) -> Report {
     let mut report = Report::new(shared.run);
     let mut breaker = Breaker::new(&shared.engine.policy);
     let most = shared.engine.options.accounts_under_way();
@@ -171,19 +164,23 @@ async fn drive(
     let mut all_taken = false;
     while taking || !under_way.is_empty() || !deferred.is_empty() {
         let room = breaker.allows(under_way.len(), most);
-        let going_on = report.stopped.is_none();
+        // a listing that broke off ends the taking, and nothing else
+        let going_on = !matches!(&report.stopped, Some(reason) if parks(reason));
         let stopping = tokio::select! {
             biased;
             () = shared.stop.requested_at_last(), if going_on => Some(StopReason::Interrupted),
-            problem = lease.lost.at_last(), if going_on => Some(StopReason::LeaseLost { problem }),
+            problem = shared.lease.lost.at_last(), if going_on => Some(StopReason::LeaseLost { problem }),
             problem = unrecorded.at_last(), if going_on => Some(StopReason::Unrecorded { problem }),
             Some(ended) = under_way.next() => {
                 let (planned, lapses, ended): (Planned, Option<Instant>, Ended) = ended;
                 let result = match ended {
                     Ended::With(result) => result,
                     Ended::Leased { by, lapses_in } => {
-                        let lapses = lapses.unwrap_or_else(|| Instant::now() + lapses_in + LAPSE_MARGIN);
-                        if going_on && lapses > Instant::now() {
+                        let lapses = lapses.unwrap_or_else(|| {
+                            Instant::now() + lapses_in.min(LONGEST_WAIT) + LAPSE_MARGIN
+                        });
+                        let waits = deferred.len() < MOST_DEFERRED * most;
+                        if going_on && waits && lapses > Instant::now() {
                             deferred.push_back(Deferred { planned, lapses });
                             continue;
                         }
@@ -206,6 +203,7 @@ async fn drive(
                     // two at once would race: what the directory takes last need not be what is committed last
                     if busy.contains(&planned.account.id) {
                         planned.decision = Decision::Skip { why: SkipReason::Repeated };
+                        planned.unsettled = false;
                     }
                     if decided(shared, &mut report, &planned).await {
                         busy.insert(planned.account.id.clone());
@@ -221,22 +219,41 @@ async fn drive(
             }
         };
         if let Some(reason) = stopping
-            && report.stopped.is_none()
+            && going_on
         {
             taking = false;
-            shared.events.emit(EventKind::Stopped(reason.clone())).await;
-            if !matches!(reason, StopReason::Unreadable { .. }) {
+            if parks(&reason) {
                 // whatever goes wrong would go wrong for those that wait for their turn, too
                 shared.stop.stop();
             }
+            shared.events.emit(EventKind::Stopped(reason.clone())).await;
             report.stopped = Some(reason);
             for Deferred { planned, .. } in deferred.drain(..) {
                 finished(shared, &mut report, &planned, AccountResult::NotTried).await;
             }
         }
     }
+    // told by the very last account
+    if report.stopped.is_none()
+        && let Some(problem) = shared.lease.lost.told()
+    {
+        let reason = StopReason::LeaseLost { problem };
+        shared.events.emit(EventKind::Stopped(reason.clone())).await;
+        report.stopped = Some(reason);
+    }
     report
 }
+
+/// Whether nothing more is sent for this reason. A listing that cannot be read to its end spares those that were read.
+fn parks(reason: &StopReason) -> bool {
+    !matches!(reason, StopReason::Unreadable { .. })
+}
+
+/// How many accounts may wait for another run, for each that may be under way: a run that died leaves fewer behind.
+const MOST_DEFERRED: usize = 4;
+
+/// No lease is longer, whatever a store says.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Another machine's clock may be a little late.
 const LAPSE_MARGIN: Duration = Duration::from_millis(250);
@@ -270,7 +287,14 @@ async fn decided(shared: &Shared<'_>, report: &mut Report, planned: &Planned) ->
         planned.account.id.clone(),
         planned.account.user_name.clone(),
     );
-    if let Some(changed) = planned.drifted {
+    let rotate = matches!(planned.decision, Decision::Rotate { .. });
+    // what another run of ours did since the plan was made is neither drift nor unsettled
+    let now = if planned.drifted.is_some() || (planned.unsettled && !rotate) {
+        shared.look_again(planned).await
+    } else {
+        Standing::default()
+    };
+    if let Some(changed) = planned.drifted.filter(|_| now.drifted) {
         report.drifted += 1;
         let (account, upn) = (account.clone(), upn.clone());
         let drifted = EventKind::Drifted {
@@ -281,8 +305,7 @@ async fn decided(shared: &Shared<'_>, report: &mut Report, planned: &Planned) ->
         shared.events.emit(drifted).await;
     }
     let (decision, reason) = (planned.decision.clone(), planned.decision.to_string());
-    let rotate = matches!(decision, Decision::Rotate { .. });
-    let left_as_it_is = planned.unsettled && !rotate;
+    let left_as_it_is = planned.unsettled && !rotate && now.unsettled;
     match decision {
         _ if left_as_it_is => {}
         Decision::Rotate { .. } => {}
@@ -328,63 +351,4 @@ async fn finished(
         result,
     };
     shared.events.emit(finished).await;
-}
-
-/// Answers what the accounts under way ask of the store.
-async fn serve_store(
-    engine: &Engine,
-    stage: Worker<NewVersion, Result<(), StoreError>>,
-    commit: Worker<Commit, Result<(), StoreError>>,
-) {
-    let store = &engine.store;
-    tokio::join!(
-        stage.run(|batch: Vec<NewVersion>| async move { store.stage(&batch).await }),
-        commit.run(|batch: Vec<Commit>| async move { store.commit(&batch).await }),
-    );
-}
-
-/// Answers what they ask of the backend, while the lease lasts.
-async fn serve_backend(engine: &Engine, lease: &HeldLease, set: Worker<SetPassword, Outcome>) {
-    let backend = &engine.backend;
-    let limit = engine.options.attempt_timeout.min(engine.options.lease / 2);
-    set.run(|batch: Vec<SetPassword>| async move {
-        let all = |outcome: fn(Problem) -> Outcome, problem| vec![outcome(problem); batch.len()];
-        if !lease.lasts(limit).await {
-            let problem = Problem::new("the lease was not renewed in time, so nothing was sent")
-                .with_fix("look for a store that stalls, or a machine that sleeps");
-            return all(Outcome::NotSent, problem);
-        }
-        tokio::select! {
-            // first, so that what was not sent in time is never sent later, when the lease may be lost
-            biased;
-            () = sleep(limit) => all(Outcome::Unknown, Problem::new(format!("no answer within {limit:?}"))),
-            outcomes = backend.set_passwords(&batch) => outcomes,
-        }
-    })
-    .await;
-}
-
-/// Puts on record what is told.
-async fn serve_audit(
-    engine: &Engine,
-    unrecorded: &Trouble,
-    events: Worker<Event, Result<(), Problem>>,
-) {
-    let audit = &engine.audit;
-    events
-        .run(|batch: Vec<Event>| async move {
-            let recorded = match audit {
-                Some(audit) => audit.append(&batch).await,
-                None => Ok(()),
-            };
-            let recorded = recorded.map_err(|error| Problem {
-                message: format!("the audit record cannot be written: {error}"),
-                ..error.problem()
-            });
-            if let Err(problem) = &recorded {
-                unrecorded.tell(problem.clone());
-            }
-            vec![recorded; batch.len()]
-        })
-        .await;
 }

@@ -4,14 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::retry::RetryPolicy;
 use super::trouble::Trouble;
 use crate::{Clock, Lease, Problem, SecretStore, StoreError};
 
-/// How often a lease is renewed within its time to live: two renewals may fail.
+/// How often a lease is renewed within its time to live: two renewals may fail, and take their time to.
 const RENEWALS: u32 = 4;
+
+/// No lease is shorter or longer: a shorter one would be renewed all the time, a longer one would not be one.
+const LEASES: (Duration, Duration) = (
+    Duration::from_millis(100),
+    Duration::from_secs(24 * 60 * 60),
+);
 
 pub(super) struct HeldLease {
     store: Arc<dyn SecretStore>,
@@ -19,6 +25,8 @@ pub(super) struct HeldLease {
     lease: Lease,
     ttl: Duration,
     ends: Mutex<Option<End>>,
+    /// Held while the store is asked; true once the lease was given back, for then it must not begin anew.
+    given_back: tokio::sync::Mutex<bool>,
     /// Told once it is lost.
     pub(super) lost: Trouble,
 }
@@ -42,8 +50,9 @@ impl HeldLease {
             store,
             clock,
             lease,
-            ttl,
+            ttl: ttl.clamp(LEASES.0, LEASES.1),
             ends: Mutex::new(None),
+            given_back: tokio::sync::Mutex::new(false),
             lost: Trouble::default(),
         }
     }
@@ -64,18 +73,18 @@ impl HeldLease {
 
     /// Renews it for as long as it is polled, or until it is lost.
     pub(super) async fn keep(&self) {
+        let pause = self.ttl / RENEWALS;
+        let mut next = Instant::now() + pause;
         loop {
-            sleep(self.ttl / RENEWALS).await;
-            match self.renew().await {
-                // the next renewal may succeed in time; until then nothing is sent that might outlast it
-                Ok(()) | Err(StoreError::Unavailable { .. }) => {}
-                Err(error) => {
-                    let problem = Problem::new(error.to_string()).with_fix(
-                        "run it again to settle what was under way; look for a store that stalls, or a machine that sleeps",
-                    );
-                    self.lost.tell(problem);
-                    return;
-                }
+            sleep_until(next).await;
+            // from one beginning to the next, however long a renewal takes; one that takes too long is given up
+            next = Instant::now() + pause;
+            let renewed = timeout(pause, self.renew()).await;
+            if !matches!(
+                renewed,
+                Ok(Ok(()) | Err(StoreError::Unavailable { .. })) | Err(_)
+            ) {
+                return;
             }
         }
     }
@@ -97,11 +106,25 @@ impl HeldLease {
 
     /// Gives it back, so that what is left pending need not wait for it to lapse.
     pub(super) async fn end(&self) {
+        let mut given_back = self.given_back.lock().await;
+        *given_back = true;
         // should it fail, the lease lapses by itself
         let _lapses = self.store.release(&self.lease).await;
     }
 
+    /// Takes note that the store took it for lost.
+    pub(super) fn lose(&self, error: &StoreError) {
+        self.ends().take();
+        self.lost.tell(Problem::new(error.to_string()).with_fix(
+            "run it again to settle what was under way; look for a store that stalls, a machine that sleeps, or events that nobody reads",
+        ));
+    }
+
     async fn renew(&self) -> Result<(), StoreError> {
+        let given_back = self.given_back.lock().await;
+        if *given_back {
+            return Ok(());
+        }
         // from before the call: the store counts from later
         let at = Instant::now() + self.ttl;
         let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
@@ -110,7 +133,7 @@ impl HeldLease {
         match &renewed {
             Ok(()) => *self.ends() = Some(End { at, by_the_wall }),
             Err(StoreError::Unavailable { .. }) => {}
-            Err(_) => *self.ends() = None,
+            Err(error) => self.lose(error),
         }
         renewed
     }

@@ -14,6 +14,7 @@ mod lease;
 mod retry;
 mod rotate;
 mod run;
+mod serve;
 mod stop;
 mod trouble;
 
@@ -28,9 +29,9 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 
 use crate::{
-    Account, AccountQuery, AuditLog, BackendError, Caller, Clock, Drift, GenerateError, Generator,
-    Known, Plan, PlanTenant, Planned, Planner, Policy, RotationBackend, RunId, SecretStore, Select,
-    StoreError, SystemClock, TenantId,
+    Account, AccountId, AccountQuery, AuditLog, BackendError, Caller, Clock, Drift, GenerateError,
+    Generator, Known, Plan, PlanTenant, Planned, Planner, Policy, RotationBackend, RunId,
+    SecretStore, Select, StoreError, SystemClock, TenantId,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -173,14 +174,13 @@ impl Engine {
         query: AccountQuery,
     ) -> Result<Plan<'_>, StoreError> {
         self.plan_from(caller, query, |planner, query| {
-            let unsettled: HashSet<_> = planner.unsettled().keys().cloned().collect();
+            let settled = unsettled_of(&planner, &query);
+            let first = self.settling(planner.clone(), settled.clone(), query.clone());
             let others = self
                 .backend
-                .accounts(query.clone())
-                .try_filter(move |account| future::ready(!unsettled.contains(&account.id)));
-            self.settling(planner.clone(), &query)
-                .chain(planner.plan(others))
-                .boxed()
+                .accounts(query)
+                .try_filter(move |account| future::ready(!settled.contains(&account.id)));
+            first.chain(planner.plan(others)).boxed()
         })
         .await
     }
@@ -195,7 +195,8 @@ impl Engine {
         query: AccountQuery,
     ) -> Result<Plan<'_>, StoreError> {
         self.plan_from(caller, query, |planner, query| {
-            self.settling(planner, &query).boxed()
+            let settled = unsettled_of(&planner, &query);
+            self.settling(planner, settled, query).boxed()
         })
         .await
     }
@@ -235,18 +236,15 @@ impl Engine {
             .await
     }
 
-    /// Decides on the unsettled accounts that `query` names, also on those that the directory no longer has.
-    fn settling<'a>(
-        &'a self,
+    /// Decides on the `unsettled` accounts, also on those that the directory no longer has.
+    fn settling(
+        &self,
         planner: Planner,
-        query: &AccountQuery,
-    ) -> impl Stream<Item = Result<Planned, BackendError>> + Send + use<'a> {
-        let named = planner.unsettled().iter().filter(|(id, user_name)| {
-            query.names(&Account::new((*id).clone(), user_name.as_str()))
-        });
-        let named: Vec<String> = named.map(|(id, _)| id.to_string()).collect();
-        let asked: HashSet<String> = named.iter().cloned().collect();
-        let chunks: Vec<_> = named.chunks(NAMED_AT_ONCE).map(<[_]>::to_vec).collect();
+        unsettled: HashSet<AccountId>,
+        query: AccountQuery,
+    ) -> impl Stream<Item = Result<Planned, BackendError>> + Send + use<'_> {
+        let names: Vec<String> = unsettled.iter().map(AccountId::to_string).collect();
+        let chunks: Vec<_> = names.chunks(NAMED_AT_ONCE).map(<[_]>::to_vec).collect();
         let found = Arc::new(Mutex::new(HashSet::new()));
         let seen = Arc::clone(&found);
         let absent = planner.clone();
@@ -255,10 +253,12 @@ impl Engine {
             .inspect_ok(move |account| {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.insert(account.id.clone());
-            });
+            })
+            // it may have given up the user name that it is asked for by, to somebody else
+            .try_filter(move |account| future::ready(query.names(account)));
         let gone = stream::once(future::lazy(move |_| {
             let mut gone = absent.gone(&seen.lock().unwrap_or_else(PoisonError::into_inner));
-            gone.retain(|planned| asked.contains(planned.account.id.as_str()));
+            gone.retain(|planned| unsettled.contains(&planned.account.id));
             stream::iter(gone.into_iter().map(Ok))
         }))
         .flatten();
@@ -279,10 +279,20 @@ impl Engine {
         self.run_as(RunId::new(), plan)
     }
 
-    /// The same under an id of the caller's: one run over the tenants of several engines.
+    /// The same under an id of the caller's: one run over the tenants of several engines. Never two at once for one
+    /// tenant, and never the id of a run that may still live: runs are told apart by their id.
     pub fn run_as<'a>(&'a self, id: RunId, plan: Plan<'a>) -> Run<'a> {
         Run::new(self, id, plan)
     }
+}
+
+/// The unsettled accounts that `query` names by their id or the user name they had.
+fn unsettled_of(planner: &Planner, query: &AccountQuery) -> HashSet<AccountId> {
+    let named = planner
+        .unsettled()
+        .iter()
+        .filter(|(id, user_name)| query.names(&Account::new((*id).clone(), user_name.as_str())));
+    named.map(|(id, _)| id.clone()).collect()
 }
 
 impl std::fmt::Debug for Engine {

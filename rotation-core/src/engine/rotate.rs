@@ -7,18 +7,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::batch::Batcher;
 use super::feed::{Events, Tally};
 use super::gate::Gate;
+use super::lease::HeldLease;
 use super::stop::StopHandle;
 use super::{Engine, EngineOptions};
 use crate::{
-    Account, AccountId, AccountKey, AccountResult, Commit, Committed, EventKind, NewVersion,
-    Origin, Outcome, Planned, Problem, Refusal, RefusalReason, RunId, SetPassword, SignIn,
-    StoreError, TenantId, Verify, VersionKey,
+    Account, AccountId, AccountKey, AccountResult, BackendError, Commit, Committed, EventKind,
+    NewVersion, Origin, Outcome, Planned, Problem, Refusal, RefusalReason, RunId, Select,
+    SetPassword, SignIn, StoreError, TenantId, Verify, Version, VersionKey, VersionState,
 };
 
 /// What all accounts of a run share.
@@ -31,6 +33,7 @@ pub(super) struct Shared<'a> {
     pub(super) stage: Batcher<NewVersion, Result<(), StoreError>>,
     pub(super) set: Batcher<SetPassword, Outcome>,
     pub(super) commit: Batcher<Commit, Result<(), StoreError>>,
+    pub(super) lease: HeldLease,
     pub(super) gate: Gate,
     pub(super) stop: StopHandle,
     pub(super) events: Events,
@@ -61,6 +64,22 @@ struct Applied {
     answered_at: Option<Timestamp>,
 }
 
+/// What verification saw.
+#[derive(Default)]
+struct Verified {
+    /// When the directory answered a repeated set.
+    answered_at: Option<Timestamp>,
+    /// Where its change time moved to.
+    moved: Option<Timestamp>,
+}
+
+/// What the store says of an account now, as opposed to when the plan was made.
+#[derive(Default)]
+pub(super) struct Standing {
+    pub(super) drifted: bool,
+    pub(super) unsettled: bool,
+}
+
 /// Why a version was not staged.
 enum NotStaged {
     Leased { by: RunId, lapses_in: Duration },
@@ -86,8 +105,14 @@ impl Shared<'_> {
         loop {
             let account = &planned.account;
             let staged = async {
-                let before = self.change_time(account).await?;
-                Ok((before, self.stage(planned).await?))
+                let version = self.stage(planned).await?;
+                match self.change_time(account).await {
+                    Ok(before) => Ok((before, version)),
+                    Err(problem) => {
+                        self.discard_unless(false, &version.key).await;
+                        Err(NotStaged::Problem(problem))
+                    }
+                }
             };
             let (before, version) = match staged.await {
                 Ok(staged) => staged,
@@ -103,7 +128,7 @@ impl Shared<'_> {
             let attempts = self.set(&version, &mut ambiguous).await;
             let refusal = match attempts {
                 Attempts::Applied(applied) => {
-                    let settled = self.settle(account, &version, before, applied);
+                    let settled = self.settle(account, &version, before, applied, left_pending);
                     return Ended::With(settled.await);
                 }
                 Attempts::GaveUp(problem) => {
@@ -153,7 +178,12 @@ impl Shared<'_> {
                 StoreError::Leased { run, lapses_in, .. } => {
                     NotStaged::Leased { by: run, lapses_in }
                 }
-                StoreError::LeaseLost(_) => NotStaged::LeaseLost,
+                StoreError::LeaseLost(_) => {
+                    // it may be there all the same, of an earlier try
+                    self.discard_unless(false, &version.key).await;
+                    self.lease.lose(&error);
+                    NotStaged::LeaseLost
+                }
                 StoreError::RotatedSince { run, .. } => NotStaged::RotatedSince { by: run },
                 error => {
                     // it may be there all the same; the directory certainly has not heard of it
@@ -259,21 +289,40 @@ impl Shared<'_> {
     }
 
     /// The directory's own change time before the set: our clock is never compared with the directory's.
-    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, NotStaged> {
+    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, Problem> {
         if self.engine.policy.verify == Verify::None {
             return Ok(None);
         }
-        let read = self.engine.backend.password_changed(&account.id);
-        let failed = |problem: &Problem| {
-            NotStaged::Problem(Problem::new(format!(
-                "its change time cannot be read, so nothing was set: {problem}"
-            )))
-        };
-        match timeout(self.options().attempt_timeout, read).await {
-            Ok(Ok(changed)) => Ok(changed),
-            Ok(Err(error)) => Err(failed(error.problem())),
-            Err(_) => Err(failed(&Problem::new("no answer"))),
+        let retry = &self.options().retry;
+        let mut attempt = 1;
+        loop {
+            match self.read_change_time(account).await {
+                Err(BackendError::Unavailable(_))
+                    if attempt < retry.attempts && !self.stop.requested() =>
+                {
+                    sleep(retry.backoff(attempt)).await;
+                    attempt += 1;
+                }
+                read => {
+                    return read.map_err(|error| Problem {
+                        message: format!(
+                            "its change time cannot be read, so nothing was set: {error}"
+                        ),
+                        ..error.problem().clone()
+                    });
+                }
+            }
         }
+    }
+
+    /// One read in turn with the other requests.
+    async fn read_change_time(&self, account: &Account) -> Result<Option<Timestamp>, BackendError> {
+        let _turn = self.gate.turn().await;
+        let read = self.engine.backend.password_changed(&account.id);
+        let late = |_| BackendError::Unavailable(Problem::new("no answer"));
+        timeout(self.options().attempt_timeout, read)
+            .await
+            .unwrap_or_else(|late_by| Err(late(late_by)))
     }
 
     /// The version is live: makes it current, once verified if the policy asks for it.
@@ -283,14 +332,24 @@ impl Shared<'_> {
         version: &NewVersion,
         before: Option<Timestamp>,
         applied: Applied,
+        left_pending: bool,
     ) -> AccountResult {
         let verified = match self.engine.policy.verify {
-            Verify::None => Ok(baseline(applied.answered_at)),
+            Verify::None => Ok(Verified::default()),
             Verify::Timestamp => self.has_moved(account, version, before).await,
-            Verify::SignIn => self.signs_in(account, version, before, &applied).await,
+            Verify::SignIn => self.signs_in(account, version, before).await,
         };
         let baseline = match verified {
-            Ok(baseline) => baseline,
+            Ok(Verified { answered_at, moved }) => {
+                // if an earlier password of ours may still arrive, anything after our answer is told
+                let slack = if left_pending {
+                    SignedDuration::ZERO
+                } else {
+                    DATE_SLACK
+                };
+                let answered = answered_at.or(applied.answered_at);
+                answered.and_then(|at| at.checked_add(slack).ok()).or(moved)
+            }
             Err(problem) => {
                 let problem = problem.with_fix("the next run settles this account");
                 return AccountResult::Unsettled { problem };
@@ -317,50 +376,58 @@ impl Shared<'_> {
     }
 
     /// Waits until the directory's change time moves, which is evidence. If it does not within the time allowed for its
-    /// replication, setting the same password again is proof. Gives the baseline.
+    /// replication, setting the same password again is proof.
     async fn has_moved(
         &self,
         account: &Account,
         version: &NewVersion,
         before: Option<Timestamp>,
-    ) -> Result<Option<Timestamp>, Problem> {
+    ) -> Result<Verified, Problem> {
         let limit = self.options().verify_timeout;
         let moved = async {
             loop {
-                let read = self.engine.backend.password_changed(&account.id).await;
-                let now = read.ok().flatten();
+                let now = self.read_change_time(account).await.ok().flatten();
                 if now.is_some() && now != before {
                     return now;
                 }
                 sleep(VERIFY_INTERVAL).await;
             }
         };
-        if let Ok(now) = timeout(limit, moved).await {
-            return Ok(now);
+        if let Ok(moved) = timeout(limit, moved).await {
+            return Ok(Verified {
+                moved,
+                ..Verified::default()
+            });
         }
-        match self.attempt(&version.key, &self.request(version)).await {
-            Outcome::Applied { answered_at, .. } => Ok(baseline(answered_at)),
+        let again = async {
+            let _turn = self.stop.during(self.gate.turn()).await?;
+            Some(self.attempt(&version.key, &self.request(version)).await)
+        };
+        match again.await {
+            Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {
+                answered_at,
+                ..Verified::default()
+            }),
             _ => Err(Problem::new(format!(
                 "set, but the directory's change time did not move within {limit:?}, and setting it again was not confirmed"
             ))),
         }
     }
 
-    /// Signs in with the password until it is accepted. Gives the baseline.
+    /// Signs in with the password until it is accepted.
     async fn signs_in(
         &self,
         account: &Account,
         version: &NewVersion,
         before: Option<Timestamp>,
-        applied: &Applied,
-    ) -> Result<Option<Timestamp>, Problem> {
+    ) -> Result<Verified, Problem> {
         let (began, limit) = (Instant::now(), self.options().verify_timeout);
         // doubling, so that a replica that lags does not lock the account
         let mut wait = VERIFY_INTERVAL;
         loop {
             let asked = self.engine.backend.signs_in(account, &version.password);
             match timeout(self.options().attempt_timeout, asked).await {
-                Ok(SignIn::Right) => return Ok(baseline(applied.answered_at)),
+                Ok(SignIn::Right) => return Ok(Verified::default()),
                 Ok(SignIn::CannotTell(_)) => return self.has_moved(account, version, before).await,
                 Ok(SignIn::Wrong) | Err(_) if began.elapsed() + wait < limit => {
                     sleep(wait).await;
@@ -409,14 +476,32 @@ impl Shared<'_> {
         }
     }
 
+    /// Asks the store again for one account. Whatever it does not say is as it was planned.
+    pub(super) async fn look_again(&self, planned: &Planned) -> Standing {
+        let account = AccountKey {
+            tenant: self.tenant.clone(),
+            account: planned.account.id.clone(),
+        };
+        let versions = self.engine.store.versions(Select::Account(account));
+        let Ok(versions) = versions.try_collect::<Vec<_>>().await else {
+            return Standing {
+                drifted: planned.drifted.is_some(),
+                unsettled: planned.unsettled,
+            };
+        };
+        let has_drifted =
+            |version: &Version| planned.drifted.is_some_and(|at| version.has_drifted(at));
+        Standing {
+            drifted: versions.iter().any(has_drifted),
+            unsettled: versions
+                .iter()
+                .any(|version| version.state == VersionState::Pending),
+        }
+    }
+
     fn options(&self) -> &EngineOptions {
         &self.engine.options
     }
-}
-
-/// The latest change time that our set can have, by the directory's clock.
-fn baseline(answered_at: Option<Timestamp>) -> Option<Timestamp> {
-    answered_at?.checked_add(DATE_SLACK).ok()
 }
 
 /// What to say if an earlier version of ours may be live, and no fresh one could be staged.
@@ -439,7 +524,7 @@ fn ended(unsettled: bool, problem: Problem) -> AccountResult {
     }
 }
 
-fn store_problem(what: &str, error: &StoreError) -> Problem {
+pub(super) fn store_problem(what: &str, error: &StoreError) -> Problem {
     let mut problem = Problem::new(format!("{what}: {error}"));
     if let StoreError::Unavailable { problem: cause, .. } | StoreError::Unusable(cause) = error {
         problem.fix.clone_from(&cause.fix);

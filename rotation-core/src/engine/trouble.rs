@@ -12,6 +12,11 @@ impl Trouble {
         self.0.send_replace(Some(problem));
     }
 
+    /// What was told so far.
+    pub(super) fn told(&self) -> Option<Problem> {
+        self.0.borrow().clone()
+    }
+
     /// Resolves once it is told, and never without.
     pub(super) async fn at_last(&self) -> Problem {
         let mut told = self.0.subscribe();
