@@ -2,16 +2,15 @@
 //!
 //! Another run may bring a later version of the same account at the same time. So each version is staged as if it had
 //! been planned a day before it was made: a copy in which another run committed a version since then refuses it. Only
-//! then is the copy read, with the account claimed, to see whether that version is the later one: version ids tell, for
-//! they are ordered by the time of their creation. Reading always would be simpler, but some stores read all they have
-//! to find one account.
+//! then is the primary asked, with the account claimed in the copy, whether ours is still current: no clock has a say in
+//! that. Asking always would be simpler, but some stores read all they have to find one account.
 
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::{
-    Commit, Lease, NewVersion, Problem, SecretStore, Select, StoreError, VersionKey,
+    Commit, Lease, NewVersion, Problem, SecretStore, Select, StoreError, VersionKey, VersionState,
 };
 
 use super::queue::{Copied, Current};
@@ -24,25 +23,34 @@ const TTL: Duration = Duration::from_secs(300);
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Copies a batch in which no account occurs twice. Sorts it, and says what became of each in that order.
-pub(super) async fn copy(store: &dyn SecretStore, batch: &mut [Current]) -> Vec<Copied> {
+pub(super) async fn copy(
+    primary: &dyn SecretStore,
+    store: &dyn SecretStore,
+    batch: &mut [Current],
+) -> Vec<Copied> {
     batch.sort_by_key(|current| (current.new.run, current.new.key.account.clone()));
     let mut copied = Vec::with_capacity(batch.len());
     for part in batch.chunk_by_mut(|one, next| one.new.lease() == next.new.lease()) {
         if let Some(lease) = part.first().map(|current| current.new.lease()) {
-            copied.extend(copy_under(store, &lease, part).await);
+            copied.extend(copy_under(primary, store, &lease, part).await);
         }
     }
     copied
 }
 
-async fn copy_under(store: &dyn SecretStore, lease: &Lease, part: &mut [Current]) -> Vec<Copied> {
+async fn copy_under(
+    primary: &dyn SecretStore,
+    store: &dyn SecretStore,
+    lease: &Lease,
+    part: &mut [Current],
+) -> Vec<Copied> {
     if let Err(error) = hold(store, lease).await {
         return part.iter().map(|_| Copied::Failed(error.clone())).collect();
     }
     let mut verdicts = stage(store, part).await;
     for (current, verdict) in part.iter().zip(&mut verdicts) {
         if verdict.is_none() && current.is_contended {
-            *verdict = withdraw_if_overtaken(store, &current.new.key).await;
+            *verdict = withdraw_if_overtaken(primary, store, &current.new.key).await;
         }
     }
     let open = part.iter().zip(&mut verdicts);
@@ -54,7 +62,7 @@ async fn copy_under(store: &dyn SecretStore, lease: &Lease, part: &mut [Current]
             // It was current, and a later one is now.
             Ok(()) | Err(StoreError::NotPending(_)) => Copied::Done,
             Err(error @ StoreError::Fenced(_)) => {
-                let withdrawn = withdraw_if_overtaken(store, &current.new.key).await;
+                let withdrawn = withdraw_if_overtaken(primary, store, &current.new.key).await;
                 withdrawn.unwrap_or(Copied::Never(error))
             }
             Err(error) => Copied::Failed(error),
@@ -104,11 +112,15 @@ async fn stage(store: &dyn SecretStore, part: &mut [Current]) -> Vec<Option<Copi
     answers.into_iter().map(verdict).collect()
 }
 
-/// Takes a staged version back if the copy has had a later one; `None` if not.
-async fn withdraw_if_overtaken(store: &dyn SecretStore, key: &VersionKey) -> Option<Copied> {
-    match is_overtaken(store, key).await {
-        Ok(false) => None,
-        Ok(true) => Some(match store.discard(key).await {
+/// Takes a staged version back if the primary has gone on to another one; `None` if not.
+async fn withdraw_if_overtaken(
+    primary: &dyn SecretStore,
+    store: &dyn SecretStore,
+    key: &VersionKey,
+) -> Option<Copied> {
+    match is_current(primary, key).await {
+        Ok(true) => None,
+        Ok(false) => Some(match store.discard(key).await {
             Ok(()) | Err(StoreError::NotPending(_)) => Copied::Done,
             Err(error) => Copied::Failed(error),
         }),
@@ -116,11 +128,11 @@ async fn withdraw_if_overtaken(store: &dyn SecretStore, key: &VersionKey) -> Opt
     }
 }
 
-async fn is_overtaken(store: &dyn SecretStore, key: &VersionKey) -> Result<bool, StoreError> {
+async fn is_current(primary: &dyn SecretStore, key: &VersionKey) -> Result<bool, StoreError> {
     let select = Select::Account(key.account.clone());
-    store
+    primary
         .versions(select)
-        .try_any(async |other| other.committed.is_some() && other.key.version > key.version)
+        .try_any(async |version| version.key == *key && version.state == VersionState::Current)
         .await
 }
 

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rotation_core::{AccountKey, Committed, NewVersion};
+use rotation_core::{AccountKey, Committed, NewVersion, SecretStore};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -27,6 +27,7 @@ pub(super) struct Follower {
 }
 
 struct Shared {
+    primary: Arc<dyn SecretStore>,
     copy: MirrorCopy,
     queue: Mutex<Queue>,
     /// There is something to copy.
@@ -39,8 +40,9 @@ struct Shared {
 }
 
 impl Follower {
-    pub(super) fn start(copy: MirrorCopy) -> Self {
+    pub(super) fn start(primary: Arc<dyn SecretStore>, copy: MirrorCopy) -> Self {
         let shared = Arc::new(Shared {
+            primary,
             copy,
             queue: Mutex::default(),
             work: Notify::new(),
@@ -92,7 +94,7 @@ impl Shared {
                 continue;
             }
             let count = batch.len();
-            let copied = copy(&*self.copy.store, &mut batch).await;
+            let copied = copy(&*self.primary, &*self.copy.store, &mut batch).await;
             let failed = self.queue().settle(batch, copied);
             self.progress.notify_waiters();
             size = if failed < count { size * 2 } else { size / 2 }.clamp(1, BATCH);

@@ -9,7 +9,7 @@ use super::queue::NAMED;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lag {
-    /// How many accounts have a current version in the primary, but none or an earlier one in the copy.
+    /// How many accounts have a current version in the primary, but none or another one in the copy.
     pub accounts: u64,
     /// The first few of these.
     pub named: Vec<AccountKey>,
@@ -20,6 +20,9 @@ pub struct Lag {
 ///
 /// Both are read once, side by side. That takes memory for the accounts that only one of them has shown so far: few, if
 /// both show them in the same order and the copy is not far behind.
+///
+/// Every difference counts: the ids of versions cannot tell which is the later one, for the clocks of their runs may
+/// differ. So what is copied while this reads may count too; what differs twice does lag.
 ///
 /// # Errors
 /// The first error of either.
@@ -43,7 +46,7 @@ pub async fn lag(
     while let Some((account, in_primary, in_copy)) = both.try_next().await? {
         let (earlier_primary, earlier_copy) = open.remove(&account).unwrap_or_default();
         match (in_primary.or(earlier_primary), in_copy.or(earlier_copy)) {
-            (Some(primary), Some(copy)) if copy < primary => lags(account),
+            (Some(primary), Some(copy)) if copy != primary => lags(account),
             (Some(_), Some(_)) => {}
             half => {
                 open.insert(account, half);

@@ -83,9 +83,10 @@ impl MirrorStore {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn new(primary: Arc<dyn SecretStore>, copies: Vec<MirrorCopy>) -> Self {
+        let start = |copy| Follower::start(Arc::clone(&primary), copy);
         Self {
+            followers: copies.into_iter().map(start).collect(),
             primary,
-            followers: copies.into_iter().map(Follower::start).collect(),
             staged: Mutex::default(),
         }
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rotation_core::testkit::{StoreFault, StoreOp};
-use rotation_core::{RunId, SecretStore, VersionState};
+use rotation_core::{RunId, SecretStore, VersionId, VersionState};
 
 use crate::workshop::{HOUR, Workshop, account, commit_at, second, stage, version_at};
 
@@ -88,6 +88,33 @@ async fn a_later_version_replaces_an_earlier_one_whatever_the_clocks_say() {
     assert_eq!(mirror.close(HOUR).await.remove(0).versions, 0);
     let states =
         ["earlier", "later"].map(|password| workshop.copy.state_of_password(&account(1), password));
+    assert_eq!(
+        states,
+        [Some(VersionState::Previous), Some(VersionState::Current)]
+    );
+}
+
+/// The first run's clock runs ahead, so that its dead version has the later id and the later commit.
+#[tokio::test(start_paused = true)]
+async fn a_dead_version_with_a_later_id_does_not_stay_current_in_the_copy() {
+    let workshop = Workshop::new();
+    let (one, two) = (RunId::new(), RunId::new());
+    let mirror = workshop.mirror_for(one).await;
+    let mut dead = version_at(one, 1, "dead", second(5000));
+    dead.key.version = VersionId::from_bytes([2; 16]);
+    stage(&mirror, &dead).await.unwrap();
+    commit_at(&mirror, &dead, second(5000)).await.unwrap();
+    mirror.release(&dead.lease()).await.unwrap();
+    mirror.close(HOUR).await;
+
+    let mirror = workshop.mirror_for(two).await;
+    let mut live = version_at(two, 1, "live", second(20)).with_planned_at(second(6000));
+    live.key.version = VersionId::from_bytes([1; 16]);
+    stage(&mirror, &live).await.unwrap();
+    commit_at(&mirror, &live, second(30)).await.unwrap();
+    assert_eq!(mirror.close(HOUR).await.remove(0).versions, 0);
+    let states =
+        ["dead", "live"].map(|password| workshop.copy.state_of_password(&account(1), password));
     assert_eq!(
         states,
         [Some(VersionState::Previous), Some(VersionState::Current)]
