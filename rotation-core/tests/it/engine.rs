@@ -11,11 +11,12 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountKind, AccountQuery, AccountResult, BackendError, Caller, Clock,
-    Commit, Decision, Drift, Due, Engine, EngineOptions, EventKind, Holdings, Lease, NewVersion,
-    Origin, Outcome, Plan, PlanEntry, PlanHeader, PlanTenant, PlanWriter, Planned, Policy, Problem,
-    RefusalReason, ReviewedPlan, RoleId, RotationBackend, SecretStore, Select, SetPassword,
-    StopReason, StoreError, SystemClock, TenantId, Verify, Version, VersionKey, VersionState,
+    Account, AccountId, AccountKind, AccountQuery, AccountResult, AuditError, AuditLog,
+    BackendError, Caller, Clock, Commit, Decision, Drift, Due, Engine, EngineOptions, Event,
+    EventKind, Holdings, Lease, NewVersion, Origin, Outcome, Plan, PlanEntry, PlanHeader,
+    PlanTenant, PlanWriter, Planned, Policy, Problem, RefusalReason, ReviewedPlan, RoleId,
+    RotationBackend, SecretStore, Select, SetPassword, StopReason, StoreError, SystemClock,
+    TenantId, Verify, Version, VersionKey, VersionState,
 };
 use tokio::time::Instant;
 
@@ -823,4 +824,48 @@ async fn a_stop_is_reported_as_one_even_if_accounts_end_unsettled() {
             "the cause, not the stop"
         );
     }
+}
+
+/// A disk takes its time for every record.
+struct SlowRecord;
+
+#[async_trait]
+impl AuditLog for SlowRecord {
+    async fn append(&self, _: &[Event]) -> Result<(), AuditError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_run_however_slow_the_record_is() {
+    let mut stops = 0;
+    for millis in (0..1_500).step_by(10) {
+        for skipped in [0, 12] {
+            let mut world = World::new(40 + skipped);
+            world.policy.exclude = (1..=skipped)
+                .map(|number| format!("user-{number}@memory.test").parse().unwrap())
+                .collect();
+            let options = EngineOptions {
+                concurrency: 1,
+                ..EngineOptions::default()
+            };
+            let engine = world
+                .engine()
+                .with_options(options)
+                .with_audit(Arc::new(SlowRecord));
+            let run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+            let stop = run.stop_handle();
+            let (report, ()) = tokio::join!(
+                tokio::time::timeout(Duration::from_secs(3_600), run.finish()),
+                async {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    stop.stop();
+                }
+            );
+            assert!(report.is_ok(), "hangs when stopped after {millis} ms");
+            stops += 1;
+        }
+    }
+    println!("{stops} moments at which a run with a slow record is stopped");
 }

@@ -287,7 +287,7 @@ async fn two_runs_on_one_store_share_the_work() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_store_stops_renewing_its_lease_sends_nothing_more() {
-    let world = world(50);
+    let world = world(500);
     world
         .backend
         .inject(SetFault::throttled(Duration::from_secs(200)));
@@ -295,9 +295,10 @@ async fn a_run_whose_store_stops_renewing_its_lease_sends_nothing_more() {
         .store
         .inject(StoreFault::on(StoreOp::Lease).skip(1).forever());
     let report = world.run().await;
-    assert!(report.stopped.is_some() || report.failed > 0, "{report:?}");
-    assert!(world.backend.attempts().len() <= 64, "{report:?}");
-    world.assert_nothing_lost(50, "a lease that lapsed");
+    // 64 at once, the first of which is throttled for longer than the lease
+    assert_eq!(world.backend.attempts().len(), 64, "{report:?}");
+    assert_eq!((report.rotated, report.failed), (63, 437), "{report:?}");
+    world.assert_nothing_lost(500, "a lease that lapsed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -334,4 +335,67 @@ async fn an_account_that_another_run_lets_go_of_is_not_waited_for_in_vain() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_counts_from_before_it_was_asked_for() {
+    let world = world(1);
+    // it was given when it was asked for, and said to be when most of it was over
+    let late = StoreFault::on(StoreOp::Lease).delayed(Duration::from_secs(50));
+    world.store.inject(late);
+    world.store.inject(StoreFault::on(StoreOp::Lease).forever());
+    let report = world.run().await;
+    assert_eq!((report.failed, report.requests), (1, 0), "{report:?}");
+    assert_eq!(world.backend.attempts().len(), 0);
+}
+
+/// What a machine's clock says after it slept.
+#[derive(Debug, Default)]
+struct Sleeper(std::sync::atomic::AtomicBool);
+
+impl rotation_core::Clock for Sleeper {
+    fn now(&self) -> jiff::Timestamp {
+        let slept = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        let hours = jiff::SignedDuration::from_hours(i64::from(slept));
+        rotation_core::SystemClock.now() + hours
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_sends_nothing_under_the_lease_it_had() {
+    let world = world(1);
+    world
+        .store
+        .inject(StoreFault::on(StoreOp::Lease).skip(1).forever());
+    let clock = std::sync::Arc::new(Sleeper::default());
+    let engine = world
+        .engine()
+        .with_clock(std::sync::Arc::<Sleeper>::clone(&clock));
+    let mut run = engine.run(engine.plan(AccountQuery::All).await.unwrap());
+    while let Some(event) = run.next().await {
+        if matches!(event.kind, rotation_core::EventKind::Decided { .. }) {
+            clock.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    assert_eq!(world.backend.attempts().len(), 0);
+    world.assert_nothing_lost(1, "slept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_lost_its_lease_says_so_however_short_its_plan() {
+    for accounts in [1, 3, 200] {
+        let world = world(accounts);
+        let error = rotation_core::StoreError::LeaseLost(Lease {
+            tenant: rotation_core::TenantId::new("memory"),
+            run: rotation_core::RunId::new(),
+        });
+        let lapsed = StoreFault::on(StoreOp::Stage).with_error(error).forever();
+        world.store.inject(lapsed);
+        let report = world.run().await;
+        let told = matches!(
+            report.stopped,
+            Some(rotation_core::StopReason::LeaseLost { .. })
+        );
+        assert!(told && !report.is_complete(), "{report:?}");
+    }
 }
