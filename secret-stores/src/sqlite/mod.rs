@@ -176,7 +176,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|error| Err(StoreError::unavailable("the store was interrupted", error)))
+        .unwrap_or_else(|error| Err(error::interrupted(error)))
 }
 
 #[cfg(test)]

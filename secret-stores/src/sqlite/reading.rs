@@ -57,10 +57,7 @@ pub(super) fn stream<T: Send + 'static>(
             .map_ok(|chunk| stream::iter(chunk.into_iter().map(Ok)))
             .try_flatten()
             .boxed(),
-        Err(error) => {
-            let error = StoreError::unavailable("cannot start a thread", error);
-            stream::iter([Err(error)]).boxed()
-        }
+        Err(error) => stream::iter([Err(error::no_thread(error))]).boxed(),
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rotation_core::{
-    AccountKey, Commit, Committed, Lease, NewVersion, Problem, RunId, StoreError, VersionKey, VersionState,
+    AccountKey, Commit, Committed, Lease, NewVersion, RunId, StoreError, VersionKey, VersionState,
 };
 use rusqlite::Transaction;
 
@@ -123,10 +123,14 @@ impl Step<'_> {
         }
         if let Some(found) = log::staged_row(self.transaction, new.key.version)? {
             if found.account != new.key.account || found.run != new.run {
-                return Ok(Err(StoreError::Unusable(Problem::new(format!(
+                let message = format!(
                     "version {} was staged before, for account {} by run {}",
                     new.key.version, found.account, found.run
-                )))));
+                );
+                return Ok(Err(error::unusable(
+                    message,
+                    "draw a new id for each version",
+                )));
             }
             let is_there = self.standing(&new.key)?.is_some();
             return Ok(if is_there {

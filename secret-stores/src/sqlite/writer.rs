@@ -54,7 +54,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || log.run(queue))
-            .map_err(|error| StoreError::unavailable("cannot start a thread", error))?;
+            .map_err(error::no_thread)?;
         Ok(Self { jobs, thread })
     }
 
