@@ -5,6 +5,9 @@
 //! for the whole batch at once. The rules are those statements, in `sql/`. No transaction ever waits for its client, so
 //! whoever finds an account locked waits for no more than a write of the server.
 //!
+//! Whoever stages first writes down which leases have lapsed, under the lock that a renewal takes too: no lease that
+//! another run took accounts over from comes back to life.
+//!
 //! ```text
 //! stage ──► seal ──┐
 //! commit ──────────┼──► BEGIN · lock accounts · decide and write · COMMIT
@@ -47,6 +50,7 @@ pub use reader::PostgresReader;
 
 const CLAIM: &str = include_str!("sql/claim.sql");
 const LOCK: &str = include_str!("sql/lock.sql");
+const LAPSE: &str = include_str!("sql/lapse.sql");
 const STAGE: &str = include_str!("sql/stage.sql");
 const COMMIT: &str = include_str!("sql/commit.sql");
 const DISCARD: &str = include_str!("sql/discard.sql");
@@ -162,6 +166,7 @@ impl PostgresStore {
             .write(&[
                 Step(CLAIM, &[&tenants, &objects]),
                 Step(LOCK, &[&tenants, &objects]),
+                Step(LAPSE, &[&tenants, &objects, &runs]),
                 Step(
                     STAGE,
                     &[

@@ -1,6 +1,7 @@
 //! Many runners on one store.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -12,7 +13,9 @@ use rotation_core::{
 use secret_stores::PostgresStore;
 
 use crate::cluster::Cluster;
-use crate::workshop::{HOUR, LATER, Workshop, commit, lease, occurs, stage, version, version_of};
+use crate::workshop::{
+    HOUR, LATER, Workshop, account, commit, lease, occurs, stage, version, version_of,
+};
 
 const RUNNERS: usize = 8;
 const ACCOUNTS: usize = 2000;
@@ -200,4 +203,69 @@ async fn a_runner_that_hangs_keeps_no_account_locked() {
     );
     sleeper.batch_execute("ROLLBACK").await.unwrap();
     commit(&hasty, &version).await.unwrap();
+}
+
+/// A renewal that was judged in time and is not committed yet keeps its lease: a run that would take over waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn never_lost_a_renewal_under_way_is_waited_for_by_who_would_take_over() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let shop = Workshop::new(cluster).await;
+    let store = Arc::new(shop.open().await);
+    for committed in [true, false] {
+        let first = version("any-password");
+        let held = lease(&store, &first).await;
+        stage(&store, &first).await.unwrap();
+        let other = version_of(&first.key.account, RunId::new(), "any-password");
+        let own = version_of(&account(), first.run, "any-password");
+        lease(&store, &other).await;
+        let of_first = format!("WHERE run = '{}'", first.run);
+        shop.sql(&format!(
+            "UPDATE rotation.lease SET lapses_at = clock_timestamp() {of_first}"
+        ))
+        .await;
+        let renewal = cluster.admin(&shop.name).await;
+        renewal
+            .batch_execute(&format!(
+                "BEGIN; UPDATE rotation.lease SET lapses_at = clock_timestamp() + interval '1 hour' {of_first}"
+            ))
+            .await
+            .unwrap();
+
+        let staging = [&other, &own].map(|new| {
+            let (store, new) = (Arc::clone(&store), new.clone());
+            tokio::spawn(async move { stage(&store, &new).await })
+        });
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let admin = cluster.admin(&shop.name).await;
+        while staging.iter().any(|task| !task.is_finished()) {
+            let row = admin.query_one(waiting, &[]).await.unwrap();
+            if row.get::<_, i64>(0) == 2 {
+                break;
+            }
+        }
+        let end = if committed { "COMMIT" } else { "ROLLBACK" };
+        renewal.batch_execute(end).await.unwrap();
+
+        let [others, owns] = staging;
+        let (others, owns) = (others.await.unwrap(), owns.await.unwrap());
+        let renewed = store.lease(&held, HOUR).await;
+        if committed {
+            assert!(
+                matches!(&others, Err(StoreError::Leased { run, .. }) if *run == first.run),
+                "{others:?}"
+            );
+            assert!(owns.is_ok() && renewed.is_ok(), "{owns:?} {renewed:?}");
+        } else {
+            others.unwrap();
+            for lost in [owns, renewed] {
+                assert!(
+                    matches!(&lost, Err(StoreError::LeaseLost(of)) if *of == held),
+                    "{lost:?}"
+                );
+            }
+        }
+    }
 }

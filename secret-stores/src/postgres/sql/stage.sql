@@ -1,4 +1,5 @@
--- Stages what may be staged, and says for each in turn what became of it. The accounts are locked.
+-- Stages what may be staged, and says for each in turn what became of it. The accounts are locked, and which leases have
+-- lapsed is written down: asking the clock again would be asking of what another transaction may be renewing.
 WITH asked AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::json[], $7::bytea[]
@@ -21,7 +22,7 @@ WITH asked AS (
     FROM asked
     JOIN account USING (tenant, object_id)
     LEFT JOIN lease AS own
-        ON own.tenant = asked.tenant AND own.run = asked.run AND own.lapses_at > clock_timestamp()
+        ON own.tenant = asked.tenant AND own.run = asked.run AND own.lapses_at > '-infinity'
     LEFT JOIN version AS known ON known.id = asked.id
     LEFT JOIN LATERAL (
         -- Whose the account is: the run of its newest pending version, as long as the lease of that run lives.
@@ -31,7 +32,7 @@ WITH asked AS (
             WHERE version.account = account.id AND state = 'pending'
             ORDER BY position DESC LIMIT 1
         ) AS newest
-        JOIN lease ON lease.tenant = asked.tenant AND lease.run = newest.run AND lease.lapses_at > clock_timestamp()
+        JOIN lease ON lease.tenant = asked.tenant AND lease.run = newest.run AND lease.lapses_at > '-infinity'
         WHERE newest.run <> asked.run
     ) AS holder ON true
     LEFT JOIN LATERAL (
