@@ -7,6 +7,8 @@ use deadpool_postgres::{HookError, PoolError};
 use rotation_core::{Problem, StoreError};
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::seal::SealError;
+
 /// Where a store is, for messages; holds no password.
 #[derive(Clone)]
 pub(super) struct Place {
@@ -94,7 +96,12 @@ impl Place {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 self.failed(error)
             }
-            other => StoreError::unavailable(format!("no connection to {self}"), other),
+            other => StoreError::Unavailable {
+                problem: Problem::new(format!("no connection to {self}: {}", chain(&other))).with_fix(
+                    "open the store again if it was closed, or else try again; everything answered before is safe",
+                ),
+                source: Some(Arc::new(other)),
+            },
         }
     }
 
@@ -146,6 +153,17 @@ impl fmt::Display for Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.name, f)
+    }
+}
+
+/// No password could be sealed, so none was sent.
+pub(super) fn unsealed(error: SealError) -> StoreError {
+    let problem = Problem::new(format!("cannot seal a password: {}", chain(&error)));
+    StoreError::Unavailable {
+        problem: problem.with_fix(
+            "see that this machine's source of randomness works, then try again; everything answered before is safe",
+        ),
+        source: Some(Arc::new(error)),
     }
 }
 

@@ -111,7 +111,7 @@ impl PostgresStore {
         let sessions = Sessions::new(&config, true)?;
         sessions.bounded(schema::prepare(&sessions)).await?;
         let (data_key, wrapped) = DataKey::generate(recipients)
-            .map_err(|error| StoreError::unavailable("cannot seal a password", error))?;
+            .map_err(error::unsealed)?;
         Ok(Self {
             sessions,
             data_key,
@@ -154,7 +154,7 @@ impl PostgresStore {
                     .seal(&Label::new(&new.key, new.run), &new.password)
             })
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| StoreError::unavailable("cannot seal a password", error))?;
+            .map_err(error::unsealed)?;
         let data_key = self.data_key_id().await?;
         let (tenants, objects) = accounts(batch.iter().map(|new| &new.key));
         let versions: Vec<_> = batch.iter().map(|new| version_id(&new.key)).collect();
