@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs, io, thread};
 
 use tempfile::TempDir;
 
@@ -46,26 +46,24 @@ impl Cluster {
 
     /// A server for one test alone.
     pub(crate) fn start() -> Option<Self> {
-        let cluster = Self::prepare()?;
-        cluster.up();
+        let mut cluster = Self::prepare()?;
+        cluster.first_up();
         Some(cluster)
     }
 
     /// The same, with a file system of 12 MB that nobody else sees, and that is gone with the server; `None`, said
     /// aloud, if we may not make one.
     pub(crate) fn with_small_disk() -> Option<Self> {
-        let cluster = Self::prepare()?;
+        let mut cluster = Self::prepare()?;
         let allowed = Command::new("unshare")
             .args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"])
             .output();
         if !allowed.is_ok_and(|output| output.status.success()) {
-            let why = "nobody but root may mount a small file system";
-            assert!(env::var_os("ROTATION_REQUIRE_SERVERS").is_none(), "{why}");
-            eprintln!("skipped: {why}");
+            skip("nobody but root may mount a small file system");
             return None;
         }
         fs::create_dir(cluster.small_disk()).unwrap();
-        cluster.up();
+        cluster.first_up();
         Some(cluster)
     }
 
@@ -75,13 +73,7 @@ impl Cluster {
 
     fn prepare() -> Option<Self> {
         let Some(bin) = server() else {
-            assert!(
-                env::var_os("ROTATION_REQUIRE_SERVERS").is_none(),
-                "no Postgres server is installed: run secret-stores/tests/servers/postgres.sh"
-            );
-            eprintln!(
-                "skipped: no Postgres server is installed: run secret-stores/tests/servers/postgres.sh"
-            );
+            skip("no Postgres server is installed: run secret-stores/tests/servers/postgres.sh");
             return None;
         };
         let directory = tempfile::Builder::new()
@@ -92,7 +84,7 @@ impl Cluster {
             done(Command::new("chown").arg(SERVER_USER).arg(directory.path()));
         }
         let mut cluster = Self {
-            port: free_port(),
+            port: 0,
             directory,
             bin,
             guard: None,
@@ -112,12 +104,12 @@ impl Cluster {
                 .arg(cluster.data()),
         );
         let place = format!(
-            "port = {}\nunix_socket_directories = '{}'\n",
-            cluster.port,
+            "unix_socket_directories = '{}'\n",
             cluster.directory.path().display()
         );
         cluster.configure(SETTINGS);
         cluster.configure(&place);
+        cluster.choose_port();
         cluster.guard = Some(cluster.stop_at_the_end());
         Some(cluster)
     }
@@ -129,18 +121,27 @@ impl Cluster {
         file.write_all(lines.as_bytes()).unwrap();
     }
 
+    /// Takes a port that is free now; the last one configured counts.
+    fn choose_port(&mut self) {
+        self.port = free_port();
+        self.configure(&format!("port = {}\n", self.port));
+    }
+
+    /// Starts the server for the first time: on another port, should somebody have taken the one chosen meanwhile.
+    fn first_up(&mut self) {
+        for _ in 0..10 {
+            if self.starts() {
+                return;
+            }
+            self.choose_port();
+        }
+        self.up();
+    }
+
     /// Starts the server and waits until it answers.
     pub(crate) fn up(&self) {
         for _ in 0..100 {
-            let started = self
-                .run("pg_ctl")
-                .args(["start", "--wait", "--silent", "--pgdata"])
-                .arg(self.data())
-                .arg("--log")
-                .arg(self.log_path())
-                .output()
-                .unwrap();
-            if started.status.success() {
+            if self.starts() {
                 return;
             }
             // After a kill the memory of the former server may still be in use for a moment.
@@ -150,6 +151,18 @@ impl Cluster {
             "the server does not start: {}",
             String::from_utf8_lossy(&self.log())
         );
+    }
+
+    fn starts(&self) -> bool {
+        self.run("pg_ctl")
+            .args(["start", "--wait", "--silent", "--pgdata"])
+            .arg(self.data())
+            .arg("--log")
+            .arg(self.log_path())
+            .output()
+            .unwrap()
+            .status
+            .success()
     }
 
     /// Stops the server in good order, cutting off whoever is connected.
@@ -309,6 +322,15 @@ fn server() -> Option<PathBuf> {
 fn is_root() -> bool {
     static ROOT: OnceLock<bool> = OnceLock::new();
     *ROOT.get_or_init(|| done(Command::new("id").arg("-u")).stdout == b"0\n")
+}
+
+/// Says that a test is skipped, and why; fails it where nothing may be.
+fn skip(why: &str) {
+    let required = env::var("ROTATION_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+    assert!(!required, "{why}");
+    // To the stream itself: what a test that passes prints by `eprintln!` is not shown.
+    let line = format!("skipped: {why}\n");
+    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 fn free_port() -> u16 {
