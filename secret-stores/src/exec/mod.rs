@@ -14,6 +14,7 @@
 //! hangs or talks nonsense, everyone who waits for it is told so, and the next call starts it again ([`program`]).
 
 mod config;
+mod handed;
 mod program;
 mod protocol;
 mod reader;

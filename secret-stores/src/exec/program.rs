@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::ExecConfig;
+use super::handed::Handed;
 use super::protocol::Request;
 use super::session::Session;
 
@@ -13,6 +14,8 @@ use super::session::Session;
 pub(super) struct Program {
     config: ExecConfig,
     last: Mutex<Last>,
+    /// What one process was given, the next may say.
+    handed: Arc<Handed>,
 }
 
 /// The last attempt to start it.
@@ -27,6 +30,7 @@ impl Program {
         Self {
             config,
             last: Mutex::new(Last::None),
+            handed: Arc::default(),
         }
     }
 
@@ -44,7 +48,7 @@ impl Program {
             Last::Failed(at, error) if *at > asked => return Err(error.clone()),
             _ => {}
         }
-        match Session::start(&self.config).await {
+        match Session::start(&self.config, Arc::clone(&self.handed)).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 *last = Last::Started(Arc::clone(&session));

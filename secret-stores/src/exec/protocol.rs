@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn new_version(self) -> Option<&'a NewVersion> {
+    pub(super) fn new_version(self) -> Option<&'a NewVersion> {
         match self {
             Self::Stage(new) => Some(new),
             _ => None,

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::ExecConfig;
+use super::handed::{Handed, gives_away};
 use super::protocol::{Answer, PROTOCOL, Request};
 
 /// How many requests may be unanswered at once.
@@ -28,6 +29,9 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// How much of the program's own words an error repeats, in characters.
 const LONGEST_WORDS: usize = 200;
 
+/// Said instead of the program's own words.
+const WITHHELD: &str = "its words are withheld, for they may hold a password";
+
 /// Nobody waits for longer, and adding it to a time does not overflow.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -37,6 +41,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Asks one process. Once this is dropped and every answer is there, the process is told to end.
 pub(super) struct Session {
     program: String,
+    handed: Arc<Handed>,
     asks: mpsc::Sender<Asked>,
     next_id: AtomicU64,
     /// Why the process is of no more use, once it is not.
@@ -72,7 +77,10 @@ enum End {
 
 impl Session {
     /// Starts the program and greets it.
-    pub(super) async fn start(config: &ExecConfig) -> Result<Self, StoreError> {
+    pub(super) async fn start(
+        config: &ExecConfig,
+        handed: Arc<Handed>,
+    ) -> Result<Self, StoreError> {
         let program = config.program.display().to_string();
         let (child, stdin, stdout) =
             spawn(config).map_err(|error| cannot_start(&program, error))?;
@@ -91,6 +99,7 @@ impl Session {
         };
         let mut session = Self {
             program,
+            handed,
             asks,
             next_id: AtomicU64::new(0),
             end: Arc::clone(&end),
@@ -139,6 +148,9 @@ impl Session {
             .line(id)
             .map_err(|error| StoreError::unavailable("cannot write a request as JSON", error))?;
         let (reply, answer) = oneshot::channel();
+        if let Some(new) = request.new_version() {
+            self.handed.add(new);
+        }
         let secret = request.secret();
         let waiting = Waiting { secret, reply };
         let asked = Asked { id, line, waiting };
@@ -166,6 +178,8 @@ impl Session {
     fn refused(&self, request: Request<'_>, answer: &Answer) -> StoreError {
         let program = &self.program;
         let words = words(answer.error.as_ref());
+        let may_repeat = self.handed.may_repeat(&words, request.key());
+        let words = if may_repeat { words.as_str() } else { WITHHELD };
         let message = match request.key() {
             Some(key) => format!(
                 "program {program} did not {} version {} of account {}: {words}",
@@ -340,10 +354,8 @@ fn withhold<'a>(answer: &mut Answer, waiting: impl IntoIterator<Item = &'a Waiti
     let Some(words) = &answer.error else { return };
     let words = words.expose_secret();
     let mut secrets = waiting.into_iter().filter_map(|one| one.secret.as_ref());
-    if secrets.any(|secret| words.contains(secret.expose())) {
-        answer.error = Some(SecretString::from(
-            "its words are withheld, for they hold a password",
-        ));
+    if secrets.any(|secret| gives_away(words, secret)) {
+        answer.error = Some(SecretString::from(WITHHELD));
     }
 }
 

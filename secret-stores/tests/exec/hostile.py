@@ -1,5 +1,6 @@
 """The example program, except that it misbehaves once, in the way that its last argument names."""
 
+import base64
 import json
 import os
 import subprocess
@@ -29,6 +30,7 @@ def say(answer):
 
 def misbehave(request):
     number = request["id"]
+    password = given.get(request.get("version"), "")
     if how == "dies-before":
         os._exit(3)
     if how == "dies-after":
@@ -69,14 +71,18 @@ def misbehave(request):
         os.close(1)
         time.sleep(3600)
     if how == "leaves-a-child":
-        subprocess.Popen(["sleep", "5"])
+        subprocess.Popen(["sleep", "60"])
         os._exit(3)
     if how == "refuses":
         say({"id": number, "ok": False, "retry": False, "error": "the vault is\n\x1b[31mfull"})
     if how == "asks-to-retry":
         say({"id": number, "ok": False, "retry": True, "error": "the vault is locked"})
     if how == "betrays":
-        say({"id": number, "ok": False, "error": "cannot keep " + str(request.get("password"))})
+        say({"id": number, "ok": False, "error": "cannot keep " + password})
+    if how == "betrays-escaped":
+        say({"id": number, "ok": False, "error": "cannot read " + json.dumps({"password": password})})
+    if how == "betrays-encoded":
+        say({"id": number, "ok": False, "error": base64.b64encode(password.encode()).decode()})
     if how == "mute":
         say({"id": number, "ok": False})
     if how == "protocol-2":
@@ -90,8 +96,11 @@ def misbehave(request):
 
 
 held = []
+given = {}
 for line in sys.stdin.buffer:
     request = json.loads(line)
+    if request["op"] == "stage":
+        given[request["version"]] = request["password"]
     if how == "slow":
         time.sleep(0.4)
     if how == "backwards":

@@ -33,8 +33,10 @@ const FAULTS: &[(&str, &str)] = &[
     ("asks-to-retry", "the vault is locked"),
     (
         "betrays",
-        "its words are withheld, for they hold a password",
+        "its words are withheld, for they may hold a password",
     ),
+    ("betrays-escaped", "its words are withheld"),
+    ("betrays-encoded", "its words are withheld"),
     ("mute", "it does not say why"),
 ];
 
@@ -45,7 +47,9 @@ fn told(error: &StoreError) -> String {
     };
     assert!(problem.fix.is_some(), "{problem}");
     let all = format!("{error:?}{error}");
-    assert!(!all.contains("hunter2"), "{all}");
+    for secret in ["hunter2", "aHVudGVy", "quoted", "dropped"] {
+        assert!(!all.contains(secret), "{all}");
+    }
     problem.to_string()
 }
 
@@ -55,10 +59,7 @@ async fn never_lost_whatever_the_program_does_to_any_request() {
     let cells = ops
         .into_iter()
         .flat_map(|op| FAULTS.iter().map(move |fault| (op, fault)));
-    // Only what is staged can be betrayed.
-    let cells: Vec<_> = cells
-        .filter(|(op, (fault, _))| *fault != "betrays" || *op == "stage")
-        .collect();
+    let cells: Vec<_> = cells.collect();
     let count = cells.len();
     stream::iter(cells)
         .for_each_concurrent(4, |(op, (fault, expected))| play(op, fault, expected))
@@ -100,7 +101,7 @@ async fn play(op: &str, fault: &str, expected: &str) {
     assert_eq!(errors.len(), 1, "{cell}");
     let said = told(&errors[0]);
     assert!(said.contains(expected), "{cell}: {said}");
-    let is_definite = ["refuses", "betrays", "mute"].contains(&fault);
+    let is_definite = ["refuses", "mute"].contains(&fault) || fault.starts_with("betrays");
     let found_definite = matches!(errors[0], StoreError::Unusable(_));
     assert_eq!(found_definite, is_definite, "{cell}");
     let expected = [(PASSWORD.to_owned(), VersionState::Current)];
