@@ -110,8 +110,7 @@ impl PostgresStore {
     pub async fn open(config: PostgresConfig, recipients: &Recipients) -> Result<Self, StoreError> {
         let sessions = Sessions::new(&config, true)?;
         sessions.bounded(schema::prepare(&sessions)).await?;
-        let (data_key, wrapped) = DataKey::generate(recipients)
-            .map_err(error::unsealed)?;
+        let (data_key, wrapped) = DataKey::generate(recipients).map_err(error::unsealed)?;
         Ok(Self {
             sessions,
             data_key,

@@ -35,7 +35,10 @@ async fn counts_what_is_missing_or_another_whatever_the_order() {
         }
         let found = lag(all(&primary), all(&copy)).await.unwrap();
         assert_eq!(found.accounts, 4);
-        assert_eq!(found.named, [account(7), account(9), account(20), number_40.clone()]);
+        assert_eq!(
+            found.named,
+            [account(7), account(9), account(20), number_40.clone()]
+        );
     }
 }
 
