@@ -48,7 +48,8 @@ def keep(file, password):
 
 
 def point(link, file):
-    new = link.with_name("current.new")
+    # several processes may run at once
+    new = link.with_name(f"current.{os.getpid()}.new")
     new.unlink(missing_ok=True)
     new.symlink_to(file.name)
     new.replace(link)

@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rotation_core::{Password, Problem, StoreError};
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -395,9 +397,16 @@ async fn finish(mut child: Child, end: End, limit: Duration) -> End {
         End::Nonsense(_) | End::Silent(_) => Duration::ZERO,
         End::Unasked => limit,
     };
+    #[cfg(unix)]
+    let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     let waited = timeout(patience, child.wait()).await;
     let status = waited.ok().and_then(Result::ok);
     if status.is_none() {
+        // Also what it started: that would go on with an old request beside the next process.
+        #[cfg(unix)]
+        if let Some(group) = group {
+            kill_process_group(group, Signal::KILL).ok();
+        }
         // What cannot be killed is of no more use either.
         child.kill().await.ok();
     }

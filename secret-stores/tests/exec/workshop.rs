@@ -28,11 +28,14 @@ impl Workshop {
     pub(crate) fn new() -> Option<Self> {
         let found = Command::new("python3").arg("--version").output();
         if found.is_err() {
+            let required = std::env::var_os("ROTATION_REQUIRE_SERVERS");
             assert!(
-                std::env::var_os("ROTATION_REQUIRE_SERVERS").is_none(),
+                required.is_none_or(|value| value != "1"),
                 "python3 is required"
             );
-            println!("skipped: there is no python3");
+            // past the harness, which keeps what a test that passes says to itself
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: there is no python3\n")
+                .ok();
             return None;
         }
         Some(Self {
