@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rotation_core::{AccountKey, Committed, NewVersion, SecretStore};
+use rotation_core::{AccountKey, Committed, NewVersion, SecretStore, Select};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -39,6 +39,9 @@ struct Shared {
     closing: Notify,
 }
 
+/// How long a copy may take to prune, so that it does not hold up the end of a run for long.
+const PRUNING: Duration = Duration::from_secs(30);
+
 impl Follower {
     pub(super) fn start(primary: Arc<dyn SecretStore>, copy: MirrorCopy) -> Self {
         let shared = Arc::new(Shared {
@@ -63,6 +66,12 @@ impl Follower {
     /// The version that became current in the primary cannot be copied.
     pub(super) fn give_up(&self, account: &AccountKey) {
         self.shared.queue().give_up(account);
+    }
+
+    /// Drops old versions of the copy. One that cannot do it now is asked again the next time.
+    pub(super) async fn prune(&self, select: &Select, keep: usize) {
+        let pruned = self.shared.copy.store.prune(select, keep);
+        timeout(PRUNING, pruned).await.ok();
     }
 
     /// Waits up to `patience` until all is copied, then stops.

@@ -173,8 +173,12 @@ impl SecretStore for MirrorStore {
         Ok(())
     }
 
+    /// Prunes the primary and says how many versions it dropped; then the copies, as far as they can be pruned now.
     async fn prune(&self, select: &Select, keep: usize) -> Result<u64, StoreError> {
-        self.primary.prune(select, keep).await
+        let dropped = self.primary.prune(select, keep).await?;
+        let followers = self.followers.iter();
+        join_all(followers.map(|follower| follower.prune(select, keep))).await;
+        Ok(dropped)
     }
 
     fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {

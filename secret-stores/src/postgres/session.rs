@@ -170,7 +170,7 @@ fn writing(schema: &str, timeout: Duration) -> String {
         SET synchronous_commit = on;
         -- a statement whose BEGIN failed writes nothing
         SET default_transaction_read_only = on;
-        -- nobody keeps others waiting for longer than we wait
+        -- no statement keeps others waiting for longer than we wait; a COMMIT that waits for a standby may
         SET statement_timeout = {limit};
         SET lock_timeout = {limit};
         SET idle_in_transaction_session_timeout = {limit};

@@ -1,8 +1,9 @@
 use futures::stream;
-use rotation_core::{Problem, RunId, StoreError, Version, VersionState};
+use rotation_core::testkit::{StoreFault, StoreOp};
+use rotation_core::{Problem, RunId, SecretStore, Select, StoreError, Version, VersionState};
 use secret_stores::lag;
 
-use crate::workshop::{account, version};
+use crate::workshop::{HOUR, Workshop, account, version};
 
 fn current(number: usize) -> Version {
     let mut version = Version::from(&version(RunId::new(), number, "x"));
@@ -55,4 +56,31 @@ async fn an_error_of_either_is_an_error() {
     let broken = || stream::iter([Err(StoreError::Unusable(Problem::new("broken")))]);
     assert!(lag(broken(), all(&[])).await.is_err());
     assert!(lag(all(&[current(1)]), broken()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_are_pruned_with_the_primary_and_never_fail_it() {
+    let shop = Workshop::new();
+    let mirror = shop.mirror().await;
+    for number in 0..6 {
+        shop.rotate(&mirror, 1, &format!("password-{number}")).await;
+        while shop.copied().await.len() <= number {
+            tokio::task::yield_now().await;
+        }
+    }
+    shop.copy.inject(StoreFault::on(StoreOp::Prune));
+    assert_eq!(mirror.prune(&Select::All, 3).await.unwrap(), 2);
+    assert_eq!(shop.copied().await.len(), 6, "it could not, this time");
+    assert_eq!(mirror.prune(&Select::All, 3).await.unwrap(), 0);
+    let kept: Vec<_> = shop
+        .copied()
+        .await
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
+    assert_eq!(
+        kept,
+        ["password-2", "password-3", "password-4", "password-5"]
+    );
+    mirror.close(HOUR).await;
 }
