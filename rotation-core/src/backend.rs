@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
-use crate::{Account, AccountId, BackendError, Caller, Outcome, Password, Problem};
+use crate::{Account, AccountId, BackendError, Caller, Outcome, Password, Problem, RateController};
 
 /// Reads the accounts of one tenant and sets their passwords.
 ///
@@ -41,6 +41,13 @@ pub trait RotationBackend: Send + Sync {
     /// How many passwords one call of [`set_passwords`](Self::set_passwords) takes; at least 1.
     fn max_batch(&self) -> usize {
         1
+    }
+
+    /// The controller of everything that is sent to this tenant, if the backend takes turns from it for its own reads and
+    /// tells it what the directory answers, to changes too. The engine then takes a turn from it for every password;
+    /// otherwise it keeps a controller of its own, for passwords and change times, and tells it the outcomes.
+    fn rate(&self) -> Option<&RateController> {
+        None
     }
 
     /// When the directory last changed the password of `account`, by the directory's own clock; `None` if it does

@@ -51,6 +51,7 @@ mod password;
 mod plan;
 mod planner;
 mod policy;
+mod rate;
 mod report;
 mod role;
 mod store;
@@ -82,6 +83,9 @@ pub use policy::{
     Age, Class, Collision, Drift, Due, Forbidden, NeverChanged, PassphrasePolicy, PassphraseRules,
     PasswordPolicy, PasswordRules, Policy, PolicyError, Rule, Selector, Tolerance, Treatment,
     Verify, forbidden_parts,
+};
+pub use rate::{
+    Heard, Quota, QuotaScope, Quotas, RateControl, RateController, RateState, RequestKind, Turn,
 };
 pub use report::{AccountProblem, Report};
 pub use role::{AssignmentState, BuiltInRole, RoleAssignment, RoleId, Scope, role_named};
