@@ -31,7 +31,7 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use crate::{
     Account, AccountId, AccountQuery, AuditLog, BackendError, Caller, Clock, Drift, GenerateError,
     Generator, Known, Plan, PlanTenant, Planned, Planner, Policy, RotationBackend, RunId,
-    SecretStore, Select, StoreError, SystemClock, TenantId,
+    SecretStore, Select, SkipReason, StoreError, SystemClock, TenantId,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -218,7 +218,11 @@ impl Engine {
         let known = self.known(&tenant.tenant).await?;
         let planned_at = known.planned_at(now);
         let planner = Planner::new(self.policy.clone(), caller, now).with_known(known);
-        Ok(Plan::new(tenant, planned_at, decide(planner, query)))
+        let plan = Plan::new(tenant, planned_at, decide(planner, query));
+        Ok(match self.policy.max_per_tenant {
+            Some(max) => plan.within(max, SkipReason::BeyondTenantMaximum { max }),
+            None => plan,
+        })
     }
 
     /// What the store knows of the accounts of `tenant`.

@@ -82,6 +82,11 @@ pub enum SkipReason {
         /// How many that is.
         max: u64,
     },
+    /// The policy lets a run rotate no more accounts of one tenant.
+    BeyondTenantMaximum {
+        /// How many that is.
+        max: u64,
+    },
     /// A break-glass account by policy.
     BreakGlass,
     /// It cannot sign in.
@@ -124,6 +129,10 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BeyondMaximum { max } => write!(f, "due, but this run rotates at most {max}"),
+            Self::BeyondTenantMaximum { max } => write!(
+                f,
+                "due, but the policy lets a run rotate at most {max} of a tenant"
+            ),
             Self::BreakGlass => f.write_str("break-glass account"),
             Self::Disabled => f.write_str("disabled"),
             Self::Excluded { by } => write!(f, "excluded by \"{by}\""),

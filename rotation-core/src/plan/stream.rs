@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 
 use jiff::Timestamp;
 
@@ -17,6 +17,15 @@ pub struct Plan<'a> {
     tenant: PlanTenant,
     planned_at: Timestamp,
     decisions: BoxStream<'a, Result<Planned, BackendError>>,
+    reviewed: Option<&'a ReviewedPlan>,
+    maxima: Vec<Maximum>,
+}
+
+/// No more than so many accounts are rotated.
+struct Maximum {
+    left: u64,
+    /// What is said of the others.
+    beyond: SkipReason,
 }
 
 impl<'a> Plan<'a> {
@@ -32,44 +41,49 @@ impl<'a> Plan<'a> {
             tenant,
             planned_at,
             decisions: decisions.boxed(),
+            reviewed: None,
+            maxima: Vec::new(),
         }
     }
 
     /// The same, but nothing is rotated that `reviewed` does not rotate.
     pub fn only(self, reviewed: &'a ReviewedPlan) -> Self {
-        let tenant = self.tenant().clone();
-        self.unless(move |account| {
-            let key = AccountKey {
-                tenant: tenant.clone(),
-                account: account.clone(),
-            };
-            (!reviewed.rotates(&key)).then_some(SkipReason::NotReviewed)
-        })
+        Self {
+            reviewed: Some(reviewed),
+            ..self
+        }
     }
 
     /// The same, but no more than `max` accounts are rotated.
     pub fn at_most(self, max: u64) -> Self {
-        let mut rotations = 0;
-        self.unless(move |_| {
-            rotations += 1;
-            (rotations > max).then_some(SkipReason::BeyondMaximum { max })
-        })
+        self.within(max, SkipReason::BeyondMaximum { max })
     }
 
-    /// Skips the accounts that would be rotated and for which `skip` has a reason.
-    fn unless(self, mut skip: impl FnMut(&AccountId) -> Option<SkipReason> + Send + 'a) -> Self {
-        let decisions = self.decisions.map_ok(move |mut planned| {
-            if matches!(planned.decision, Decision::Rotate { .. })
-                && let Some(why) = skip(&planned.account.id)
-            {
-                planned.decision = Decision::Skip { why };
+    /// The same, but no more than `max` accounts are rotated; the others are skipped because of `beyond`. What a
+    /// reviewed plan does not rotate counts to no maximum.
+    pub fn within(mut self, max: u64, beyond: SkipReason) -> Self {
+        self.maxima.push(Maximum { left: max, beyond });
+        self
+    }
+
+    /// Why an account that is due keeps its password all the same, if it does.
+    fn skips(&mut self, account: &AccountId) -> Option<SkipReason> {
+        if let Some(reviewed) = self.reviewed {
+            let key = AccountKey {
+                tenant: self.tenant.tenant.clone(),
+                account: account.clone(),
+            };
+            if !reviewed.rotates(&key) {
+                return Some(SkipReason::NotReviewed);
             }
-            planned
-        });
-        Self {
-            decisions: decisions.boxed(),
-            ..self
         }
+        if let Some(reached) = self.maxima.iter().find(|maximum| maximum.left == 0) {
+            return Some(reached.beyond.clone());
+        }
+        for maximum in &mut self.maxima {
+            maximum.left -= 1;
+        }
+        None
     }
 
     /// The tenant's GUID.
@@ -95,7 +109,14 @@ impl Stream for Plan<'_> {
     type Item = Result<Planned, BackendError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.decisions.poll_next_unpin(context)
+        let mut next = self.decisions.poll_next_unpin(context);
+        if let Poll::Ready(Some(Ok(planned))) = &mut next
+            && matches!(planned.decision, Decision::Rotate { .. })
+            && let Some(why) = self.skips(&planned.account.id)
+        {
+            planned.decision = Decision::Skip { why };
+        }
+        next
     }
 }
 
@@ -104,5 +125,57 @@ impl std::fmt::Debug for Plan<'_> {
         f.debug_struct("Plan")
             .field("tenant", &self.tenant)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+    use futures::stream;
+
+    use super::*;
+    use crate::{Account, Due, RoleId};
+
+    fn plan<'a>(accounts: u32) -> Plan<'a> {
+        let tenant = PlanTenant {
+            tenant: TenantId::new("11111111-2222-3333-4444-555555555555"),
+            caller: AccountId::new("app"),
+        };
+        let rotate = |number| {
+            let account = Account::new(AccountId::new(&format!("a{number}")), "");
+            let (due, by) = (Due::NeverChanged, RoleId::USER_ADMINISTRATOR);
+            Ok(Planned::new(account, Decision::Rotate { due, by }))
+        };
+        Plan::new(
+            tenant,
+            Timestamp::UNIX_EPOCH,
+            stream::iter((0..accounts).map(rotate)),
+        )
+    }
+
+    fn skipped(plan: Plan<'_>) -> Vec<Option<SkipReason>> {
+        let why = |planned: Result<Planned, BackendError>| match planned.unwrap().decision {
+            Decision::Skip { why } => Some(why),
+            _ => None,
+        };
+        block_on(plan.map(why).collect())
+    }
+
+    #[test]
+    fn the_smallest_maximum_counts_and_says_which_it_is() {
+        let (run, tenant) = (
+            SkipReason::BeyondMaximum { max: 2 },
+            SkipReason::BeyondTenantMaximum { max: 1 },
+        );
+        let both = |first: (u64, &SkipReason), second: (u64, &SkipReason)| {
+            plan(3)
+                .within(first.0, first.1.clone())
+                .within(second.0, second.1.clone())
+        };
+        for plan in [both((2, &run), (1, &tenant)), both((1, &tenant), (2, &run))] {
+            let beyond = Some(tenant.clone());
+            assert_eq!(skipped(plan), [None, beyond.clone(), beyond]);
+        }
+        assert_eq!(skipped(plan(2).at_most(2)), [None, None]);
     }
 }

@@ -115,6 +115,9 @@ pub struct Policy {
     pub canary: u64,
     /// How many accounts may fail or stay unsettled before the run stops.
     pub max_failures: Tolerance,
+    /// A run rotates at most this many accounts of each tenant; no limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_tenant: Option<u64>,
 }
 
 impl Default for Policy {
@@ -150,6 +153,7 @@ impl Default for Policy {
             keep_previous: 3,
             canary: 5,
             max_failures: Tolerance::default(),
+            max_per_tenant: None,
         }
     }
 }

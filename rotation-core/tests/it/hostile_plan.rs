@@ -94,6 +94,7 @@ fn every_decision() -> Vec<Decision> {
     ];
     let skips = [
         SkipReason::BeyondMaximum { max: 1 },
+        SkipReason::BeyondTenantMaximum { max: 1 },
         SkipReason::BreakGlass,
         SkipReason::Disabled,
         SkipReason::Excluded {
