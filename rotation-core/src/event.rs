@@ -18,6 +18,19 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// `kind` happened at `at`, in the run `run_id` over `tenant`.
+    #[must_use]
+    pub fn new(at: Timestamp, run_id: RunId, tenant: TenantId, kind: EventKind) -> Self {
+        Self {
+            at,
+            run_id,
+            tenant,
+            kind,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -75,6 +88,25 @@ pub enum EventKind {
     Paused {
         /// How long.
         seconds: f64,
+    },
+    /// How far a run is and how fast it goes. Not told by the engine, but by whoever runs it and knows how far it has to go.
+    Progress {
+        /// Accounts with a new password.
+        rotated: u64,
+        /// Accounts that failed or stayed unsettled.
+        failed: u64,
+        /// How many accounts the run is to rotate, if that is known.
+        of: Option<u64>,
+        /// Accounts done with a second, over the last seconds.
+        per_second: f64,
+        /// Changes a second that the directory bears, if it has shown a limit.
+        limit: Option<f64>,
+        /// The share of the directory's quota that is used, if it is known: 1 is all of it.
+        usage: Option<f64>,
+        /// For how much longer the directory wants to be left alone; 0 if it does not.
+        paused_seconds: f64,
+        /// How much longer the run takes at this rate, if that can be said.
+        eta_seconds: Option<f64>,
     },
     /// The run begins.
     RunStarted {
