@@ -1,5 +1,9 @@
-use reqwest::Url;
+use std::sync::Arc;
+
+use reqwest::{Method, Url};
 use rotation_core::{BackendError, Problem};
+
+use crate::place::Place;
 
 /// The version of Graph that every request names.
 const VERSION: &str = "v1.0";
@@ -8,9 +12,10 @@ const VERSION: &str = "v1.0";
 #[derive(Clone, Debug)]
 pub(crate) struct GraphRoot(Url);
 
-/// An address below the root: a request can be sent nowhere else, because there is no other way to make one.
+/// An address below the root: a request can be sent nowhere else, because there is no other way to make one. Clones
+/// share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct GraphUrl(Url);
+pub(crate) struct GraphUrl(Arc<Url>);
 
 impl GraphRoot {
     pub(crate) fn new(origin: Url) -> Self {
@@ -30,7 +35,7 @@ impl GraphRoot {
             path.clear().push(VERSION).extend(segments);
         }
         url.set_query((!query.is_empty()).then_some(query));
-        GraphUrl(url)
+        GraphUrl(Arc::new(url))
     }
 
     /// A user by object id or user name
@@ -59,7 +64,7 @@ impl GraphRoot {
             && url.username().is_empty()
             && url.password().is_none();
         if ours {
-            return Ok(GraphUrl(url));
+            return Ok(GraphUrl(Arc::new(url)));
         }
         let problem = Problem::new(format!(
             "`@odata.nextLink` of an answer leads from {} to {}, where our token does not go",
@@ -75,6 +80,19 @@ impl GraphRoot {
 impl GraphUrl {
     pub(crate) fn as_url(&self) -> &Url {
         &self.0
+    }
+
+    /// The address as an item of a batch names it, relative to the version.
+    pub(crate) fn in_batch(&self) -> &str {
+        let path = self.0.path();
+        path.strip_prefix('/')
+            .and_then(|path| path.strip_prefix(VERSION))
+            .unwrap_or(path)
+    }
+
+    /// What it is to be asked to do, for the front of a message.
+    pub(crate) fn place(&self, method: Method) -> Place {
+        Place::new(method, Arc::clone(&self.0))
     }
 }
 

@@ -1,16 +1,18 @@
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
-use rotation_core::{BackendError, Problem};
+use rotation_core::{BackendError, Heard, Problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::consent::Consent;
 use crate::date::date;
+use crate::heard::heard;
+use crate::place::Place;
 use crate::retry_after::retry_after;
 
 /// The longest answer we read, unpacked. A full page of users has about 1 MiB.
@@ -26,10 +28,11 @@ pub(crate) const TOKEN_FIX: &str =
 /// One whole answer of Graph or of the token endpoint, whatever its status.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// What was asked, for the front of a message: method and address without query.
-    pub(crate) place: String,
+    pub(crate) place: Place,
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// What it says about how fast to go.
+    pub(crate) heard: Option<Heard>,
     /// When the server answered, by its own clock.
     pub(crate) answered_at: Option<Timestamp>,
     /// What Graph says is wrong, if it is Graph that speaks.
@@ -79,7 +82,7 @@ impl Answer {
     ///
     /// # Errors
     /// What is wrong, if the answer breaks off or has no end in sight.
-    pub(crate) async fn read(mut response: Response, place: String) -> Result<Self, String> {
+    pub(crate) async fn read(mut response: Response, place: Place) -> Result<Self, String> {
         let mut body = BytesMut::new();
         loop {
             match response.chunk().await {
@@ -94,15 +97,25 @@ impl Answer {
                 }
             }
         }
+        let answered_at = date(response.headers());
+        let (status, headers) = (response.status(), response.headers());
         Ok(Self::new(
-            response.status(),
-            response.headers(),
+            status,
+            headers,
+            answered_at,
             place,
             body.freeze(),
         ))
     }
 
-    fn new(status: StatusCode, headers: &HeaderMap, place: String, body: Bytes) -> Self {
+    /// An answer of these parts.
+    pub(crate) fn new(
+        status: StatusCode,
+        headers: &HeaderMap,
+        answered_at: Option<Timestamp>,
+        place: Place,
+        body: Bytes,
+    ) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let error = if status.is_success() {
             None
@@ -114,12 +127,14 @@ impl Answer {
         let request_id = text("request-id")
             .or_else(|| inner.and_then(|inner| inner.request_id.as_deref()))
             .map(quotable);
+        let retry_after = retry_after(headers, answered_at.map(SystemTime::from));
         let challenge = text(WWW_AUTHENTICATE.as_str()).unwrap_or_default();
         Self {
             status,
             request_id,
-            retry_after: retry_after(headers),
-            answered_at: date(headers).and_then(|date| date.try_into().ok()),
+            retry_after,
+            heard: heard(status, headers, retry_after),
+            answered_at,
             claims_challenge: challenge.contains("claims="),
             content_type: text(CONTENT_TYPE.as_str()).map_or_else(String::new, quotable),
             place,
@@ -129,7 +144,7 @@ impl Answer {
     }
 
     /// The whole body.
-    pub(crate) fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &Bytes {
         &self.body
     }
 

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 use rotation_core::{
     Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Password, Problem,
-    RotationBackend, SetPassword, SignIn,
+    RateController, RotationBackend, SetPassword, SignIn,
 };
 
+use crate::batch;
 use crate::body::password_body;
 use crate::caller::caller;
 use crate::client::{Call, Client};
@@ -32,7 +34,8 @@ use crate::users;
 /// - to verify by signing in, the delegated permission `openid` with admin consent.
 ///
 /// # What is sent how often
-/// A password is sent once per call, and once more only after a 401, upon which Graph has done nothing. Reads are
+/// A password is sent once per call, and once more only where Graph has certainly done nothing: after a 401, and alone after a
+/// batch that was turned away as a whole. Reads are
 /// repeated up to four times, as `Retry-After` says, on 429, on 5xx and when no answer came. A sign-in is tried once
 /// per call, since wrong passwords lock an account: ten by default
 /// (<https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout>).
@@ -41,6 +44,7 @@ pub struct GraphBackend {
     client: Arc<Client>,
     password_flow: Arc<PasswordFlow>,
     pim: bool,
+    max_batch: usize,
 }
 
 impl GraphBackend {
@@ -55,6 +59,7 @@ impl GraphBackend {
             client: Arc::new(Client::new(&config)?),
             password_flow: Arc::new(PasswordFlow::new(&config, &authority)),
             pim: config.pim,
+            max_batch: config.max_batch,
         })
     }
 
@@ -62,6 +67,22 @@ impl GraphBackend {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.client.traffic.read()
+    }
+
+    /// Sets the passwords of one batch. What the directory turned away with the others, it is asked alone.
+    async fn set_together(&self, batch: &[SetPassword]) -> Vec<Outcome> {
+        if let [request] = batch {
+            return vec![self.set_password(request).await];
+        }
+        let outcomes = batch::set_passwords(&self.client, batch).await;
+        let settled = batch
+            .iter()
+            .zip(outcomes)
+            .map(async |(request, outcome)| match outcome {
+                Some(outcome) => outcome,
+                None => self.set_password(request).await,
+            });
+        join_all(settled).await
     }
 }
 
@@ -88,6 +109,20 @@ impl RotationBackend for GraphBackend {
             Ok(answer) => outcome(&answer, &self.client.consent),
             Err(error) => error.into(),
         }
+    }
+
+    async fn set_passwords(&self, batch: &[SetPassword]) -> Vec<Outcome> {
+        let batches = batch.chunks(self.max_batch);
+        let outcomes = join_all(batches.map(|batch| self.set_together(batch)));
+        outcomes.await.concat()
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    fn rate(&self) -> Option<&RateController> {
+        Some(&self.client.rate)
     }
 
     async fn password_changed(

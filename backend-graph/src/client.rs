@@ -1,10 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect, retry};
-use rotation_core::Problem;
+use rotation_core::{Problem, RateController, RequestKind};
 use uuid::Uuid;
 
 use crate::aadsts::TokenError;
@@ -15,6 +16,8 @@ use crate::cloud::CustomCloud;
 use crate::config::GraphConfig;
 use crate::consent::Consent;
 use crate::error::ConfigError;
+use crate::place::Place;
+use crate::quota::QUOTAS;
 use crate::traffic::Counter;
 
 /// How long connecting may take; not the whole of the time for a request, so that a dead address is known as
@@ -31,6 +34,7 @@ pub(crate) struct Client {
     tokens: TokenSource,
     pub(crate) graph: GraphRoot,
     pub(crate) consent: Consent,
+    pub(crate) rate: RateController,
     pub(crate) traffic: Counter,
 }
 
@@ -40,6 +44,8 @@ pub(crate) struct Call {
     method: Method,
     url: GraphUrl,
     body: Option<Bytes>,
+    /// What it counts as; `None` for a batch, whose items count on their own.
+    kind: Option<RequestKind>,
 }
 
 impl Call {
@@ -48,6 +54,7 @@ impl Call {
             method: Method::GET,
             url,
             body: None,
+            kind: Some(RequestKind::Read),
         }
     }
 
@@ -56,18 +63,18 @@ impl Call {
             method: Method::PATCH,
             url,
             body: Some(body),
+            kind: Some(RequestKind::Write),
         }
     }
 
-    fn place(&self) -> String {
-        place(&self.method, self.url.as_url())
+    pub(crate) fn batch(url: GraphUrl, body: Bytes) -> Self {
+        Self {
+            method: Method::POST,
+            url,
+            body: Some(body),
+            kind: None,
+        }
     }
-}
-
-/// What is asked, for the front of a message: without the query, which may hold anything.
-fn place(method: &Method, url: &Url) -> String {
-    let origin = url.origin().ascii_serialization();
-    format!("{method} {origin}{}", url.path())
 }
 
 /// Why there is no answer.
@@ -95,6 +102,9 @@ impl Client {
             tokens,
             graph,
             consent: Consent::new(&cloud.authority, &config.tenant, &config.client_id),
+            rate: config
+                .rate_control
+                .controller(&config.client_id, &config.tenant, &QUOTAS),
             traffic: Counter::default(),
         })
     }
@@ -117,7 +127,7 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call, token: &Token) -> Result<Answer, SendError> {
-        let place = call.place();
+        let place = call.url.place(call.method.clone());
         let Some(authorization) = token.header() else {
             let message = "the authority gave a token that cannot be sent in a header";
             return Err(SendError::NotSent(Problem::new(message)));
@@ -131,22 +141,32 @@ impl Client {
         }
         self.traffic.sent();
         let answer = answered(request, place).await?;
+        if let Some(kind) = call.kind {
+            self.hear(kind, &answer);
+        }
+        Ok(answer)
+    }
+
+    /// Takes note of what `answer` says about how fast to go.
+    pub(crate) fn hear(&self, kind: RequestKind, answer: &Answer) {
+        if let Some(heard) = answer.heard {
+            self.rate.heard(kind, heard);
+        }
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             self.traffic.throttled();
         }
-        Ok(answer)
     }
 
     /// Sends `form` to the token endpoint at `url`, once.
     pub(crate) async fn post_form(&self, url: &Url, form: Bytes) -> Result<Answer, SendError> {
         let request = self.http.post(url.clone());
         let request = request.header(CONTENT_TYPE, FORM).body(form);
-        answered(request, place(&Method::POST, url)).await
+        answered(request, Place::new(Method::POST, Arc::new(url.clone()))).await
     }
 }
 
 /// Sends `request` and reads the whole answer. The log hears of neither body.
-async fn answered(request: RequestBuilder, place: String) -> Result<Answer, SendError> {
+async fn answered(request: RequestBuilder, place: Place) -> Result<Answer, SendError> {
     // The server keeps it next to its own id, which we do not learn if the answer is lost.
     let id = Uuid::new_v4().to_string();
     let request = request
@@ -157,7 +177,7 @@ async fn answered(request: RequestBuilder, place: String) -> Result<Answer, Send
     let answer = Answer::read(response, place.clone()).await;
     let answer = answer.map_err(|wrong| lost(&place, &wrong, &id))?;
     tracing::debug!(
-        place,
+        %place,
         status = answer.status.as_u16(),
         request_id = answer.request_id,
         client_request_id = id,
@@ -216,7 +236,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
 }
 
 /// Tells "never sent" from "answer lost". A failure to resolve, connect or agree on TLS comes before the request.
-fn without_answer(error: &reqwest::Error, place: &str, id: &str) -> SendError {
+fn without_answer(error: &reqwest::Error, place: &Place, id: &str) -> SendError {
     let cause = last_cause(error);
     if error.is_builder() || error.is_connect() {
         let problem = Problem::new(format!("{place} was not sent: {cause}"));
@@ -231,7 +251,7 @@ fn without_answer(error: &reqwest::Error, place: &str, id: &str) -> SendError {
 }
 
 /// Microsoft's support can find a request by our own id when we never learnt theirs.
-fn lost(place: &str, what: &str, id: &str) -> SendError {
+fn lost(place: &Place, what: &str, id: &str) -> SendError {
     let problem = Problem::new(format!("{place}: {what} (client-request-id {id})"));
     SendError::Lost(problem.with_fix("check the network and the proxy on the way to it"))
 }

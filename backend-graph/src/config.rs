@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use rotation_core::RateControl;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -9,6 +10,9 @@ use crate::{Cloud, ConfigError};
 /// How long a request may take, unless told otherwise. Graph answers within seconds; a gateway that does not is
 /// better left, since the engine repeats with the same password.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most items that Graph takes in one batch (<https://learn.microsoft.com/graph/json-batching>).
+const LARGEST_BATCH: usize = 20;
 
 /// Names that stand for "whatever tenant", which an application on its own cannot sign in to
 /// (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>).
@@ -31,10 +35,14 @@ pub struct GraphConfig {
     pub pim: bool,
     /// How long one request may take, connecting and reading the whole answer included.
     pub timeout: Duration,
+    /// How many passwords go into one request, 1 to 20; with 1, nothing is batched.
+    pub max_batch: usize,
+    /// Knows how fast to go. Its clones are one: give it to every tenant of a process, since some quotas span tenants.
+    pub rate_control: RateControl,
 }
 
 impl GraphConfig {
-    /// A tenant of the worldwide cloud, with PIM, and 30 s for a request.
+    /// A tenant of the worldwide cloud, with PIM, 30 s for a request, batches of 20, and a rate control of its own.
     #[must_use]
     pub fn new(
         tenant: impl Into<String>,
@@ -48,6 +56,8 @@ impl GraphConfig {
             cloud: Cloud::Global,
             pim: true,
             timeout: DEFAULT_TIMEOUT,
+            max_batch: LARGEST_BATCH,
+            rate_control: RateControl::new(),
         }
     }
 
@@ -67,6 +77,21 @@ impl GraphConfig {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// The same with at most so many passwords in one request, 1 to 20.
+    #[must_use]
+    pub fn with_max_batch(self, max_batch: usize) -> Self {
+        Self { max_batch, ..self }
+    }
+
+    /// The same under a rate control that other tenants share.
+    #[must_use]
+    pub fn with_rate_control(self, rate_control: RateControl) -> Self {
+        Self {
+            rate_control,
+            ..self
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -90,6 +115,10 @@ impl GraphConfig {
         }
         if self.timeout.is_zero() {
             return Err(ConfigError::field("timeout", "no time", "more than zero"));
+        }
+        if !(1..=LARGEST_BATCH).contains(&self.max_batch) {
+            let found = self.max_batch.to_string();
+            return Err(ConfigError::field("max_batch", found, "1 to 20"));
         }
         self.credential.check()
     }
@@ -146,6 +175,14 @@ mod tests {
             (
                 config("a.com", CLIENT, "s").with_timeout(Duration::ZERO),
                 "timeout: found no time",
+            ),
+            (
+                config("a.com", CLIENT, "s").with_max_batch(0),
+                "max_batch: found 0, expected 1 to 20",
+            ),
+            (
+                config("a.com", CLIENT, "s").with_max_batch(21),
+                "max_batch: found 21, expected 1 to 20",
             ),
         ] {
             let error = config.check().unwrap_err().to_string();

@@ -25,6 +25,7 @@
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
+//!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
 //! ```
 
@@ -33,6 +34,8 @@ mod address;
 mod answer;
 mod auth;
 mod backend;
+mod batch;
+mod batch_answer;
 mod body;
 mod caller;
 mod claims;
@@ -44,10 +47,13 @@ mod date;
 mod directory;
 mod error;
 mod groups;
+mod heard;
 mod listing;
 mod outcome;
 mod page;
 mod password_flow;
+mod place;
+mod quota;
 mod retry;
 mod retry_after;
 mod roles;

@@ -9,7 +9,7 @@ use Says::{Anything, ClaimsChallenge, Code, Message, NothingOfGraph, RetryAfter}
 use Status::{Any, Class, Is};
 use Verdict::{Applied, Refused, Throttled, Unknown};
 
-/// What an answer to `PATCH /users/{id}` means. The first row that matches decides.
+/// What an answer to `PATCH /users/{id}` means, alone or as an item of a batch. The first row that matches decides.
 ///
 /// Sources: <https://learn.microsoft.com/graph/errors>, <https://learn.microsoft.com/graph/throttling>,
 /// <https://learn.microsoft.com/graph/api/user-update>.
@@ -65,6 +65,10 @@ enum Fix {
     RestrictedUnit,
     Token,
 }
+
+/// What to do when an answer cannot be Graph's.
+pub(crate) const IN_BETWEEN_FIX: &str =
+    "somebody answers in Graph's place: check the proxy and `cloud`";
 
 const fn row(status: Status, says: Says, verdict: Verdict) -> Row {
     Row {
@@ -182,7 +186,7 @@ impl Fix {
             Self::Gone => {
                 "the account is deleted, or so new that this part of the directory does not know it yet: plan again"
             }
-            Self::InBetween => "somebody answers in Graph's place: check the proxy and `cloud`",
+            Self::InBetween => IN_BETWEEN_FIX,
             Self::LookUp => "look the code up at https://learn.microsoft.com/graph/errors",
             Self::OnPremises => {
                 "its password lives on premises: rotate it there, with the `active-directory` backend"

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use reqwest::{StatusCode, Url};
-use rotation_core::{Account, AccountKind, Password, Problem, SignIn};
+use rotation_core::{Account, AccountKind, Password, Problem, RequestKind, SignIn};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::form_urlencoded::byte_serialize;
@@ -120,6 +120,8 @@ impl PasswordFlow {
             let problem = Problem::new(format!("{place} was not tried: {reason}"));
             return SignIn::CannotTell(problem.with_fix(OTHERWISE));
         }
+        // The authority has other quotas than Graph: a turn bounds how many sign in at once, and nothing is heard of it.
+        let _turn = client.rate.turn(RequestKind::Read).await;
         let form = self.form(&account.user_name, password);
         match client.post_form(self.url(), Bytes::from_owner(form)).await {
             Ok(answer) => judge(&answer, &place),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rotation_core::BackendError;
+use rotation_core::{BackendError, RequestKind};
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
@@ -35,7 +35,8 @@ impl Client {
         self.read(url).await?.json(need, &self.consent)
     }
 
-    /// Reads `url` until the answer is neither "later" nor lost.
+    /// Reads `url` until the answer is neither "later" nor lost. Every attempt takes its turn; a `Retry-After` is waited
+    /// out by everybody at the same time, so that this one's wait is over when its turn comes.
     ///
     /// # Errors
     /// - [`BackendError::Unavailable`] if it stays so;
@@ -44,7 +45,7 @@ impl Client {
         let call = Call::get(url);
         let mut pauses = PAUSES.into_iter();
         loop {
-            let (problem, asked) = match self.send(&call).await {
+            let (problem, asked) = match self.send_in_turn(&call).await {
                 Ok(answer) if is_busy(&answer) => (answer.problem(), answer.retry_after),
                 Ok(answer) => return Ok(answer),
                 Err(SendError::Token(error)) => return Err(error.into()),
@@ -56,6 +57,11 @@ impl Client {
                 Some(_) | None => return Err(BackendError::Unavailable(problem)),
             }
         }
+    }
+
+    async fn send_in_turn(&self, call: &Call) -> Result<Answer, SendError> {
+        let _turn = self.rate.turn(RequestKind::Read).await;
+        self.send(call).await
     }
 }
 

@@ -1,22 +1,20 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use crate::date::date;
-
 /// How long an answer asks us to wait (RFC 9110, 10.2.3): seconds, which some servers write as a decimal, or a date,
-/// which is compared with the answer's own `Date`, so that the clock of this machine plays no part. `None` if it does
+/// which is compared with when the server answered by its own clock, so that the clock of this machine plays no part. `None` if it does
 /// not say or makes no sense. The value is not limited here; whoever waits decides how long.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(
+    headers: &HeaderMap,
+    answered_at: Option<SystemTime>,
+) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Some(wait) = seconds(asked) {
         return Some(wait);
     }
     let then = httpdate::parse_http_date(asked).ok()?;
-    Some(
-        then.duration_since(date(headers)?)
-            .unwrap_or(Duration::ZERO),
-    )
+    Some(then.duration_since(answered_at?).unwrap_or(Duration::ZERO))
 }
 
 /// Digits, perhaps with a fraction. More than fit mean "very long".
@@ -36,41 +34,43 @@ fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{DATE, HeaderValue};
+    use reqwest::header::HeaderValue;
 
     const NOON: &str = "Sat, 21 Nov 2026 12:00:00 GMT";
 
     #[test]
     fn reads_seconds_and_dates_and_survives_the_rest() {
         let seconds = |n| Some(Duration::from_secs(n));
-        for (asked, date, expected) in [
-            ("7", "", seconds(7)),
-            (" 7 ", "", seconds(7)),
-            ("0", "", seconds(0)),
-            ("99999999999999999999999999", "", seconds(u64::MAX)),
-            ("-5", "", None),
-            ("1.5", "", Some(Duration::from_millis(1500))),
-            ("0.25", "", Some(Duration::from_millis(250))),
-            ("1.", "", None),
-            (".5", "", None),
-            ("1.5.2", "", None),
-            ("1e9", "", None),
-            ("NaN", "", None),
-            ("+7", "", None),
-            ("", "", None),
-            ("soon", NOON, None),
-            ("Sat, 21 Nov 2026 12:01:30 GMT", NOON, seconds(90)),
-            ("Sat, 21 Nov 2026 11:00:00 GMT", NOON, seconds(0)),
-            ("Sat, 21 Nov 2026 12:01:30 GMT", "", None),
-            ("Sat, 21 Nov 2026 12:01:30 GMT", "yesterday", None),
+        let noon = httpdate::parse_http_date(NOON).ok();
+        for (asked, answered_at, expected) in [
+            ("7", None, seconds(7)),
+            (" 7 ", None, seconds(7)),
+            ("0", None, seconds(0)),
+            ("604800", None, seconds(604_800)),
+            ("99999999999999999999999999", None, seconds(u64::MAX)),
+            ("-5", None, None),
+            ("1.5", None, Some(Duration::from_millis(1500))),
+            ("0.25", None, Some(Duration::from_millis(250))),
+            ("1.", None, None),
+            (".5", None, None),
+            ("1.5.2", None, None),
+            ("1e9", None, None),
+            ("NaN", None, None),
+            ("+7", None, None),
+            ("", None, None),
+            ("soon", noon, None),
+            ("Sat, 21 Nov 2026 12:01:30 GMT", noon, seconds(90)),
+            ("Sat, 21 Nov 2026 11:00:00 GMT", noon, seconds(0)),
+            ("Sat, 21 Nov 2026 12:01:30 GMT", None, None),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(asked));
-            if !date.is_empty() {
-                headers.insert(DATE, HeaderValue::from_static(date));
-            }
-            assert_eq!(retry_after(&headers), expected, "{asked:?} at {date:?}");
+            let asked_in = HeaderValue::from_static(asked);
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, asked_in)]);
+            assert_eq!(
+                retry_after(&headers, answered_at),
+                expected,
+                "{asked:?} at {answered_at:?}"
+            );
         }
-        assert_eq!(retry_after(&HeaderMap::new()), None);
+        assert_eq!(retry_after(&HeaderMap::new(), noon), None);
     }
 }

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Requests sent, repeats included.
+    /// HTTP requests sent, repeats included; a batch is one.
     pub requests: u64,
-    /// How many of them were answered with 429.
+    /// How many of them, or of the items of batches, were answered with 429.
     pub throttled: u64,
 }
 

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use wiremock::matchers::{body_string_contains, path_regex};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::support::{Tenant, guid, refusal, user};
+use crate::support::{Tenant, guid, user};
 
 /// Passwords and how often each was set, by number of the account.
 #[derive(Clone)]
@@ -35,30 +35,57 @@ impl Users {
 
 impl Respond for Users {
     fn respond(&self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path().strip_prefix("/v1.0").unwrap();
+        if path == "/$batch" {
+            return self.answer_batch(request);
+        }
+        let (status, body) = self.answer(request.method.as_str(), path, &request.body);
+        let answer = ResponseTemplate::new(status);
+        match body {
+            Value::Null => answer,
+            body => answer.set_body_json(body),
+        }
+    }
+}
+
+impl Users {
+    fn answer(&self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
         let mut users = self.0.lock().unwrap();
-        let found = |body: Value| ResponseTemplate::new(200).set_body_json(body);
-        let Some(reference) = request.url.path().strip_prefix("/v1.0/users/") else {
-            let all: Vec<Value> = users
-                .iter()
-                .map(|(&n, user)| Self::describe(n, user.1))
-                .collect();
-            return found(json!({"value": all}));
+        let Some(reference) = path.strip_prefix("/users/") else {
+            let all = users.iter().map(|(&n, user)| Self::describe(n, user.1));
+            return (200, json!({"value": all.collect::<Vec<Value>>()}));
         };
         let known = users
             .iter_mut()
             .find(|(n, _)| reference == guid(**n) || reference == format!("user{n}@contoso.com"));
         match known {
-            None => refusal(404, "Request_ResourceNotFound", "Resource does not exist."),
-            Some((n, user)) if request.method.as_str() == "GET" => {
-                found(Self::describe(*n, user.1))
+            None => {
+                let error =
+                    json!({"code": "Request_ResourceNotFound", "message": "It does not exist."});
+                (404, json!({"error": error}))
             }
+            Some((n, user)) if method == "GET" => (200, Self::describe(*n, user.1)),
             Some((_, user)) => {
-                let body: Value = serde_json::from_slice(&request.body).unwrap();
+                let body: Value = serde_json::from_slice(body).unwrap();
                 let password = body["passwordProfile"]["password"].as_str().unwrap();
                 *user = (password.to_owned(), user.1 + 1);
-                ResponseTemplate::new(204)
+                (204, Value::Null)
             }
         }
+    }
+
+    /// Answers the items backwards.
+    fn answer_batch(&self, request: &Request) -> ResponseTemplate {
+        let batch: Value = serde_json::from_slice(&request.body).unwrap();
+        let items = batch["requests"].as_array().unwrap().iter().rev();
+        let responses = items.map(|item| {
+            let text = |name: &str| item[name].as_str().unwrap();
+            let body = item["body"].to_string();
+            let (status, body) = self.answer(text("method"), text("url"), body.as_bytes());
+            json!({"id": item["id"], "status": status, "headers": {}, "body": body})
+        });
+        let responses: Vec<Value> = responses.collect();
+        ResponseTemplate::new(200).set_body_json(json!({"responses": responses}))
     }
 }
 
@@ -107,23 +134,23 @@ impl BackendHarness for Harness {
 }
 
 #[tokio::test]
-async fn keeps_every_promise_of_a_backend() {
-    let tenant = Tenant::start().await;
-    tenant.has_no_roles().await;
-    let users = Users::new(&[1, 2]);
-    Mock::given(path_regex("^/v1.0/users"))
-        .respond_with(users.clone())
-        .mount(&tenant.graph)
-        .await;
-    let authority = users.clone();
-    Mock::given(body_string_contains("grant_type=password"))
-        .respond_with(move |request: &Request| authority.sign_in(request))
-        .with_priority(1)
-        .mount(&tenant.authority)
-        .await;
-    let harness = Harness {
-        backend: tenant.backend(),
-        users,
-    };
-    assert_eq!(backend_suite(&harness).await, []);
+async fn keeps_every_promise_of_a_backend_with_batches_and_without() {
+    for max_batch in [1, 2, 20] {
+        let tenant = Tenant::start().await;
+        tenant.has_no_roles().await;
+        let users = Users::new(&[1, 2]);
+        Mock::given(path_regex("^/v1.0/(users|[$]batch)"))
+            .respond_with(users.clone())
+            .mount(&tenant.graph)
+            .await;
+        let authority = users.clone();
+        Mock::given(body_string_contains("grant_type=password"))
+            .respond_with(move |request: &Request| authority.sign_in(request))
+            .with_priority(1)
+            .mount(&tenant.authority)
+            .await;
+        let backend = GraphBackend::new(tenant.config().with_max_batch(max_batch)).unwrap();
+        let harness = Harness { backend, users };
+        assert_eq!(backend_suite(&harness).await, [], "{max_batch}");
+    }
 }
