@@ -129,7 +129,7 @@ impl Exchange<'_> {
             | Outcome::Omitted
             | Outcome::Reset => None,
         };
-        self.world.records.push(status, |sequence| RequestRecord {
+        self.world.records.push(status, self.in_batch, |sequence| RequestRecord {
             sequence,
             at: self.world.clock.now(),
             method: self.method.to_string(),

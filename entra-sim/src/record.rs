@@ -43,6 +43,8 @@ pub struct RequestRecord {
 pub struct Totals {
     /// Requests in all; the items of a batch count, their envelope does too.
     pub requests: u64,
+    /// How many of them are items of a batch.
+    pub items: u64,
     /// Answered with 429.
     pub throttled: u64,
     /// Accepted writes: a PATCH answered with 204, or applied and its answer lost.
@@ -55,6 +57,7 @@ pub(crate) struct Records {
     kept: usize,
     newest: Mutex<VecDeque<RequestRecord>>,
     requests: AtomicU64,
+    items: AtomicU64,
     throttled: AtomicU64,
     writes: AtomicU64,
 }
@@ -65,14 +68,23 @@ impl Records {
             kept,
             newest: Mutex::default(),
             requests: AtomicU64::new(0),
+            items: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         }
     }
 
     /// Numbers and keeps a record. `record` is made only if records are kept at all.
-    pub(crate) fn push(&self, status: Option<u16>, record: impl FnOnce(u64) -> RequestRecord) {
+    pub(crate) fn push(
+        &self,
+        status: Option<u16>,
+        in_batch: bool,
+        record: impl FnOnce(u64) -> RequestRecord,
+    ) {
         let sequence = self.requests.fetch_add(1, Ordering::Relaxed);
+        if in_batch {
+            self.items.fetch_add(1, Ordering::Relaxed);
+        }
         if status == Some(429) {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
@@ -102,6 +114,7 @@ impl Records {
     pub(crate) fn totals(&self) -> Totals {
         Totals {
             requests: self.requests.load(Ordering::Relaxed),
+            items: self.items.load(Ordering::Relaxed),
             throttled: self.throttled.load(Ordering::Relaxed),
             writes: self.writes.load(Ordering::Relaxed),
         }
@@ -110,7 +123,7 @@ impl Records {
     pub(crate) fn clear(&self) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest.clear();
-        for total in [&self.requests, &self.throttled, &self.writes] {
+        for total in [&self.requests, &self.items, &self.throttled, &self.writes] {
             total.store(0, Ordering::Relaxed);
         }
     }
