@@ -79,6 +79,8 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
+    /// Answers every item of a batch under an id that nobody gave.
+    InventedIds,
     /// Closes the connection at once, or leaves the item out of the batch's answer; the request takes effect later, as
     /// one that was stuck on its way.
     Late {
@@ -91,6 +93,12 @@ pub enum Effect {
         /// The request takes effect.
         #[serde(default)]
         applied: bool,
+    },
+    /// Answers every item of a batch twice.
+    RepeatedItems {
+        /// The HTTP status of the second time, if it is another one than the first.
+        #[serde(default)]
+        status: Option<u16>,
     },
     /// Sends the client elsewhere.
     Redirect {
@@ -110,6 +118,8 @@ pub enum Effect {
     },
     /// Sends the right answer, its JSON cut in the middle.
     TruncatedJson,
+    /// Answers a batch without its items.
+    WithoutResponses,
 }
 
 /// Seconds may be written as a number.
@@ -275,6 +285,7 @@ impl Effect {
             Self::ForeignNextLink { origin } => changed(&|reply| redirected(reply, &origin)),
             Self::Hang { .. } => Outcome::Hanging,
             Self::Html { status, .. } => Outcome::Answered(web_page(status)),
+            Self::InventedIds => changed(&|reply| with_items(reply, invented)),
             Self::Late { after_ms } => Outcome::Late(after_ms.map(Duration::from_millis)),
             Self::Omit { .. } => Outcome::Omitted,
             Self::Redirect {
@@ -283,8 +294,12 @@ impl Effect {
                 let reply = Reply::empty(status_code(status));
                 Outcome::Answered(reply.header(header::LOCATION, &location))
             }
+            Self::RepeatedItems { status } => {
+                changed(&|reply| with_items(reply, |items| repeated(items, status)))
+            }
             Self::Reset { .. } => Outcome::Reset,
             Self::TruncatedJson => changed(&truncated),
+            Self::WithoutResponses => changed(&without_items),
         }
     }
 
@@ -300,7 +315,12 @@ impl Effect {
             | Self::Redirect { applied, .. }
             | Self::Reset { applied } => *applied,
             Self::Late { .. } => false,
-            Self::Delay { .. } | Self::ForeignNextLink { .. } | Self::TruncatedJson => true,
+            Self::Delay { .. }
+            | Self::ForeignNextLink { .. }
+            | Self::InventedIds
+            | Self::RepeatedItems { .. }
+            | Self::TruncatedJson
+            | Self::WithoutResponses => true,
         }
     }
 }
@@ -402,6 +422,43 @@ fn redirected(mut reply: Reply, origin: &str) -> Reply {
     reply
 }
 
+/// The answer to a batch with other items; any other answer stays.
+fn with_items(mut reply: Reply, change: impl FnOnce(&mut Vec<Value>)) -> Reply {
+    if let Content::Json(body) = &mut reply.content
+        && let Some(Value::Array(items)) = body.get_mut(RESPONSES)
+    {
+        change(items);
+    }
+    reply
+}
+
+fn without_items(mut reply: Reply) -> Reply {
+    if let Content::Json(Value::Object(body)) = &mut reply.content {
+        body.remove(RESPONSES);
+    }
+    reply
+}
+
+fn invented(items: &mut Vec<Value>) {
+    for item in items {
+        let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
+        item["id"] = format!("{id}-invented").into();
+    }
+}
+
+fn repeated(items: &mut Vec<Value>, status: Option<u16>) {
+    let mut again = items.clone();
+    if let Some(status) = status {
+        again
+            .iter_mut()
+            .for_each(|item| item["status"] = status.into());
+    }
+    items.append(&mut again);
+}
+
+/// Where the answer to a batch has its items.
+const RESPONSES: &str = "responses";
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -442,6 +499,37 @@ mod tests {
     }
 
     #[test]
+    fn the_items_of_a_batch_are_repeated_renamed_or_left_out() {
+        let batch = json!({"responses": [{"id": "1", "status": 204}, {"id": "2", "status": 404}]});
+        let of = |effect| {
+            let reply = answered(effect, batch.clone());
+            let Content::Json(body) = reply.content else {
+                panic!("not JSON");
+            };
+            let items = body["responses"].as_array().cloned().unwrap_or_default();
+            let item = |item: &Value| (item["id"].to_string(), item["status"].to_string());
+            items.iter().map(item).collect::<Vec<_>>()
+        };
+        let items = |items: &[(&str, &str)]| {
+            let text = |text: &str| text.to_owned();
+            let items = items
+                .iter()
+                .map(|(id, status)| (format!("\"{id}\""), text(status)));
+            items.collect::<Vec<_>>()
+        };
+        let same = [("1", "204"), ("2", "404"), ("1", "204"), ("2", "404")];
+        assert_eq!(of(Effect::RepeatedItems { status: None }), items(&same));
+        let other = [("1", "204"), ("2", "404"), ("1", "500"), ("2", "500")];
+        assert_eq!(
+            of(Effect::RepeatedItems { status: Some(500) }),
+            items(&other)
+        );
+        let renamed = [("1-invented", "204"), ("2-invented", "404")];
+        assert_eq!(of(Effect::InventedIds), items(&renamed));
+        assert_eq!(of(Effect::WithoutResponses), []);
+    }
+
+    #[test]
     fn applied_decides_whether_the_request_takes_effect() {
         for (effect, expected) in [
             (Effect::disconnect_before(), false),
@@ -452,6 +540,9 @@ mod tests {
             (Effect::reset_before(), false),
             (Effect::reset_after(), true),
             (Effect::late(), false),
+            (Effect::InventedIds, true),
+            (Effect::RepeatedItems { status: Some(400) }, true),
+            (Effect::WithoutResponses, true),
         ] {
             assert_eq!(effect.takes_effect(), expected, "{effect:?}");
         }
@@ -490,6 +581,7 @@ mod tests {
                 status: 502,
                 applied: false,
             },
+            Effect::InventedIds,
             Effect::late(),
             Effect::Late { after_ms: Some(5) },
             Effect::Omit { applied: true },
@@ -498,8 +590,10 @@ mod tests {
                 location,
                 applied: false,
             },
+            Effect::RepeatedItems { status: Some(400) },
             Effect::reset_after(),
             Effect::TruncatedJson,
+            Effect::WithoutResponses,
         ] {
             let fault = Fault::new(effect);
             let written = serde_json::to_string(&fault).unwrap();
