@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use backend_graph::GraphBackend;
-use entra_sim::{App, Effect, Fault, Role};
-use rotation_core::{AccountId, Outcome, Problem, RefusalReason, RotationBackend};
+use entra_sim::{App, Effect, Endpoint, Fault, Role};
+use rotation_core::{AccountId, Outcome, Problem, RefusalReason, RotationBackend, SetPassword};
 use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
+use uuid::Uuid;
+use wiremock::matchers::method;
+use wiremock::{Mock, ResponseTemplate};
 
 use crate::simulator;
 use crate::support::{
-    PASSWORD, REQUEST_ID, Tenant, config, guid, kept_open, nobody, raw_server, refusal, request,
+    PASSWORD, REQUEST_ID, Reply, Tenant, config, guid, kept_open, nobody, raw_server, request,
+    request_for,
 };
 
 const NOON: &str = "Sat, 21 Nov 2026 12:00:00 GMT";
 
 /// An outcome without its words.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Is {
     Applied,
     NotSent,
@@ -58,11 +61,12 @@ fn problem(outcome: &Outcome) -> Option<&Problem> {
 }
 
 /// How a fault is played.
+#[derive(Clone)]
 enum Play {
     /// Graph, or somebody in its place, answers so.
-    Answer(ResponseTemplate),
+    Answer(Reply),
     /// A 401 first, as a token may expire in the middle of a run, and then so.
-    AfterExpiry(ResponseTemplate),
+    AfterExpiry(Reply),
     /// Nobody listens.
     Nobody,
     /// These bytes, and the connection is closed.
@@ -71,59 +75,142 @@ enum Play {
     Directory(Effect),
 }
 
-/// What came of one request, how many Graph was sent, and, if the directory knows, whether the password is set.
+/// How the password travels that a fault meets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Transport {
+    /// As a request of its own.
+    Alone,
+    /// As an item of a batch, beside another one that meets no fault by itself.
+    Item,
+    /// In a batch that meets the fault as a whole.
+    Batch,
+}
+
+/// What came of each password, how many requests Graph was sent, and, if the directory knows, whether each is set.
 struct Played {
-    outcome: Outcome,
+    outcomes: Vec<Outcome>,
     sent: u64,
-    set: Option<bool>,
+    set: Option<Vec<bool>>,
 }
 
 impl Play {
-    async fn run(self) -> Played {
+    async fn alone(self) -> Outcome {
+        self.run(Transport::Alone).await.outcomes.remove(0)
+    }
+
+    async fn run(self, transport: Transport) -> Played {
         let tenant = Tenant::start().await;
         let (graph, set) = match self {
-            Self::Answer(answer) => {
-                tenant.answers_patch(answer).await;
+            Self::Answer(reply) => {
+                transport.mount(&tenant, reply).await;
                 (tenant.graph.uri(), None)
             }
-            Self::AfterExpiry(answer) => {
-                let expired = refusal(
-                    401,
-                    "InvalidAuthenticationToken",
-                    "Access token has expired.",
-                );
-                tenant.answers_patch_once(expired).await;
-                tenant.answers_patch(answer).await;
+            Self::AfterExpiry(reply) => {
+                transport.expire_once(&tenant).await;
+                transport.mount(&tenant, reply).await;
                 (tenant.graph.uri(), None)
             }
-            Self::Nobody => (nobody().await, Some(false)),
+            Self::Nobody => (nobody().await, Some(vec![false; 2])),
             Self::Raw(answer) => (raw_server(answer).await, None),
-            Self::Directory(effect) => return directory(effect).await,
+            Self::Directory(effect) => return directory(effect, transport).await,
         };
         let backend = GraphBackend::new(config(&tenant.authority.uri(), &graph)).unwrap();
-        let outcome = backend.set_password(&request()).await;
+        let outcomes = transport
+            .send(&backend, [request_for(1), request_for(2)])
+            .await;
         let sent = backend.traffic().requests;
-        Played { outcome, sent, set }
+        Played {
+            outcomes,
+            sent,
+            set,
+        }
     }
 }
 
-/// Sets one password in the simulator, under `effect`.
-async fn directory(effect: Effect) -> Played {
+impl Transport {
+    /// Sets the first of two passwords, the other as well if they travel together.
+    async fn send(self, backend: &GraphBackend, requests: [SetPassword; 2]) -> Vec<Outcome> {
+        match self {
+            Self::Alone => vec![backend.set_password(&requests[0]).await],
+            Self::Item | Self::Batch => backend.set_passwords(&requests).await,
+        }
+    }
+
+    /// Lets Graph answer with `reply`.
+    async fn mount(self, tenant: &Tenant, reply: Reply) {
+        match self {
+            Self::Alone => tenant.answers_patch(reply.into()).await,
+            Self::Item => {
+                tenant.answers_batch(in_batch(&reply)).await;
+                // also to what is then sent alone
+                tenant.answers_patch(reply.into()).await;
+            }
+            Self::Batch => {
+                tenant.answers_batch(ResponseTemplate::from(reply)).await;
+                tenant.answers_patch(ResponseTemplate::new(204)).await;
+            }
+        }
+    }
+
+    async fn expire_once(self, tenant: &Tenant) {
+        let expired = Reply::error(
+            401,
+            "InvalidAuthenticationToken",
+            "Access token has expired.",
+        );
+        let (verb, answer) = match self {
+            Self::Alone => ("PATCH", expired.into()),
+            Self::Item => ("POST", in_batch(&expired)),
+            Self::Batch => ("POST", expired.into()),
+        };
+        Mock::given(method(verb))
+            .respond_with(answer)
+            .up_to_n_times(1)
+            .mount(&tenant.graph)
+            .await;
+    }
+}
+
+/// The answer to a batch of two, backwards: the second is set, the first is answered with `reply`.
+fn in_batch(reply: &Reply) -> ResponseTemplate {
+    let batch = Reply::batch(&[Reply::new(204).item("2"), reply.item("1")]);
+    // The date is the envelope's, as everywhere in HTTP.
+    match reply.named("date") {
+        Some(date) => batch.header("date", date).into(),
+        None => batch.into(),
+    }
+}
+
+/// Sets passwords in the simulator, under `effect`.
+async fn directory(effect: Effect, transport: Transport) -> Played {
     let hangs = matches!(effect, Effect::Hang { .. });
     let server = simulator::serve(App::rotation()).await;
-    let account = simulator::ordinary(&server).id;
-    server.add_fault(Fault::on_patch(effect));
+    let accounts = simulator::two_ordinary(&server);
+    server.add_fault(match transport {
+        Transport::Alone | Transport::Item => {
+            Fault::on_patch(effect).account(accounts[0].to_string())
+        }
+        Transport::Batch => Fault::new(effect).endpoint(Endpoint::Batch),
+    });
     let config = simulator::config(&server);
     // Only what hangs is to meet its limit, however slow the machine.
     let limit = Duration::from_millis(if hangs { 300 } else { 60_000 });
     let backend = GraphBackend::new(config.with_timeout(limit)).unwrap();
-    let mut request = request();
-    request.account = AccountId::new(&account.to_string());
-    let outcome = backend.set_password(&request).await;
+    let requests = [1, 2].map(|n| {
+        let mut request = request_for(n);
+        request.account = AccountId::new(&accounts[n as usize - 1].to_string());
+        request
+    });
+    let is_set = |(account, n): (&Uuid, u32)| {
+        let password = request_for(n).password;
+        server
+            .tenant()
+            .current_password_is(*account, password.expose())
+    };
     Played {
-        outcome,
+        outcomes: transport.send(&backend, requests).await,
         sent: backend.traffic().requests,
-        set: Some(server.tenant().current_password_is(account, PASSWORD)),
+        set: Some(accounts.iter().zip(1..).map(is_set).collect()),
     }
 }
 
@@ -139,12 +226,14 @@ const RESTRICTED: &str = "The user is a member of a restricted management admini
 type Cell = (&'static str, Play, Is, &'static str);
 
 const IN_BETWEEN: &str = "in Graph's place";
+const LEFT_OUT: &str = "turn batches off";
 const NETWORK: &str = "check the network";
+const PERMISSION: &str = "User-PasswordProfile.ReadWrite.All";
 const OUTAGE: &str = "service health";
 const WAIT: &str = "wait; if it lasts";
 
-fn html(status: u16) -> ResponseTemplate {
-    ResponseTemplate::new(status).set_body_raw("<html>portal</html>", "text/html")
+fn html(status: u16) -> Reply {
+    Reply::new(status).text("<html>portal</html>", "text/html")
 }
 
 const fn throttled(millis: Option<u64>, ambiguous: bool) -> Is {
@@ -157,24 +246,25 @@ fn answers() -> Vec<Cell> {
     use Is::{Applied, Refused, Unknown};
     use Play::{AfterExpiry, Answer};
     use RefusalReason::{AccountMissing, NotAllowed, Other, Password};
-    let plain = ResponseTemplate::new;
+    let plain = Reply::new;
+    let refusal = Reply::error;
     let denied = "Authorization_RequestDenied";
     let bad = "Request_BadRequest";
-    let role = "User-PasswordProfile.ReadWrite.All";
-    let elsewhere = |status| plain(status).insert_header("location", "http://127.0.0.1:9/");
-    let cut = |status| plain(status).set_body_raw("{\"error\":{\"code\":\"Auth", "application/json");
+    let role = PERMISSION;
+    let elsewhere = |status| plain(status).header("location", "http://127.0.0.1:9/");
+    let cut = |status| plain(status).text("{\"error\":{\"code\":\"Auth", "application/json");
     let challenge = "Bearer error=\"insufficient_claims\", claims=\"e30=\"";
     vec![
         ("204", Answer(plain(204)), Applied, ""),
         ("200 is not what Graph documents", Answer(plain(200)), Unknown, IN_BETWEEN),
-        ("200 with Graph's own media type", Answer(plain(200).set_body_json(json!({"value": []}))), Unknown, IN_BETWEEN),
+        ("200 with Graph's own media type", Answer(plain(200).json(&json!({"value": []}))), Unknown, IN_BETWEEN),
         ("200 from a captive portal", Answer(html(200)), Unknown, IN_BETWEEN),
         ("202", Answer(plain(202)), Unknown, IN_BETWEEN),
         ("301", Answer(elsewhere(301)), Unknown, IN_BETWEEN),
         ("302", Answer(elsewhere(302)), Unknown, IN_BETWEEN),
         ("303", Answer(elsewhere(303)), Unknown, IN_BETWEEN),
         ("304", Answer(plain(304)), Unknown, IN_BETWEEN),
-        ("307 to our own origin", Answer(plain(307).insert_header("location", "/v1.0/users/other")), Unknown, IN_BETWEEN),
+        ("307 to our own origin", Answer(plain(307).header("location", "/v1.0/users/other")), Unknown, IN_BETWEEN),
         ("308", Answer(elsewhere(308)), Unknown, IN_BETWEEN),
         ("400 complexity", Answer(refusal(400, bad, COMPLEXITY)), Refused(Password), "fresh password"),
         ("400 banned", Answer(refusal(400, bad, "It contains a banned password.")), Refused(Password), "fresh password"),
@@ -192,7 +282,7 @@ fn answers() -> Vec<Cell> {
         ("401 mid-run, then 500", AfterExpiry(plain(500)), Unknown, OUTAGE),
         ("401 after the refresh", Answer(refusal(401, "InvalidAuthenticationToken", "x")), Refused(NotAllowed), "`cloud`"),
         ("401 without a body", Answer(plain(401)), Refused(NotAllowed), "`cloud`"),
-        ("401 claims challenge", Answer(plain(401).insert_header("www-authenticate", challenge)), Refused(NotAllowed), "policy"),
+        ("401 claims challenge", Answer(plain(401).header("www-authenticate", challenge)), Refused(NotAllowed), "policy"),
         ("403 denied", Answer(refusal(403, denied, "Insufficient privileges to complete the operation.")), Refused(NotAllowed), role),
         ("403 restricted unit", Answer(refusal(403, denied, RESTRICTED)), Refused(NotAllowed), "scope of that unit"),
         ("403 insufficient claims", Answer(refusal(403, "insufficient_claims", "x")), Refused(NotAllowed), "policy"),
@@ -206,12 +296,12 @@ fn answers() -> Vec<Cell> {
         ("407 from a proxy", Answer(html(407)), Unknown, IN_BETWEEN),
         ("408", Answer(refusal(408, "RequestTimeout", "x")), Unknown, OUTAGE),
         ("409", Answer(refusal(409, "Conflict", "x")), Refused(Other), "plan again"),
-        ("409 concurrency", Answer(refusal(409, "Directory_ConcurrencyViolation", "").insert_header("retry-after", "3")), throttled(Some(3_000), false), WAIT),
+        ("409 concurrency", Answer(refusal(409, "Directory_ConcurrencyViolation", "").header("retry-after", "3")), throttled(Some(3_000), false), WAIT),
         ("409 from a gateway", Answer(html(409)), Unknown, IN_BETWEEN),
         ("412", Answer(refusal(412, "Request_PreconditionFailed", "x")), Refused(Other), "plan again"),
         ("412 from a gateway", Answer(html(412)), Unknown, IN_BETWEEN),
         ("413", Answer(refusal(413, "TooLarge", "x")), Refused(Other), "learn.microsoft.com/graph/errors"),
-        ("418 in JSON that is not Graph's", Answer(plain(418).set_body_json(json!({"error": "teapot"}))), Unknown, IN_BETWEEN),
+        ("418 in JSON that is not Graph's", Answer(plain(418).json(&json!({"error": "teapot"}))), Unknown, IN_BETWEEN),
         ("429", Answer(refusal(429, "TooManyRequests", "Please retry again later.")), throttled(None, false), WAIT),
         ("429 from a gateway", Answer(html(429)), throttled(None, false), WAIT),
         ("429 cut", Answer(cut(429)), throttled(None, false), WAIT),
@@ -249,8 +339,8 @@ fn retry_after() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (words, wait) in RETRY_AFTER {
         let answer = |status| {
-            let dated = ResponseTemplate::new(status).insert_header("date", NOON);
-            Play::Answer(dated.insert_header("retry-after", words))
+            let dated = Reply::new(status).header("date", NOON);
+            Play::Answer(dated.header("retry-after", words))
         };
         cells.push((words, answer(429), throttled(wait, false), WAIT));
         // Only a 503 that says when to come back is known to be meant so.
@@ -298,7 +388,7 @@ fn directories() -> Vec<Cell> {
         ("directory: delay", Effect::delay(Duration::from_millis(20)), Applied, ""),
         ("directory: late arrival", Effect::late(), Unknown, NETWORK),
         ("directory: 401", Effect::expired_token(), Refused(NotAllowed), "`cloud`"),
-        ("directory: 403", Effect::status(403), Refused(NotAllowed), "User-PasswordProfile.ReadWrite.All"),
+        ("directory: 403", Effect::status(403), Refused(NotAllowed), PERMISSION),
         ("directory: 404", Effect::status(404), Refused(AccountMissing), "deleted"),
         ("directory: 409", Effect::status(409), throttled(None, false), WAIT),
         ("directory: 412", Effect::status(412), Refused(Other), "plan again"),
@@ -327,36 +417,85 @@ fn directories() -> Vec<Cell> {
     played.map(|(name, effect, is, fix)| (name, Play::Directory(effect), is, fix)).collect()
 }
 
+/// What is expected of a cell that says what comes of a password alone: the outcome, words of its fix, and how many
+/// requests it takes.
+fn expected(cell: &Cell, transport: Transport) -> (Is, &'static str, u64) {
+    let (name, play, is, fix) = cell.clone();
+    let expires = name.contains("401");
+    let final_401 = expires && is == Is::Refused(RefusalReason::NotAllowed) && fix != PERMISSION;
+    match (transport, &play, is) {
+        // Once more only with a new token.
+        (Transport::Alone, _, is) => (is, fix, if expires { 2 } else { 1 }),
+        // A directory that lets the item out of its answer.
+        (Transport::Item, Play::Directory(Effect::Late { .. }), is) => (is, LEFT_OUT, 1),
+        // The item goes alone then, and once more.
+        (Transport::Item, _, is) if final_401 => (is, fix, 3),
+        (Transport::Item, _, is) => (is, fix, if expires { 2 } else { 1 }),
+        (Transport::Batch, Play::Directory(_), Is::Applied) => (Is::Applied, "", 1),
+        // An envelope without items.
+        (Transport::Batch, Play::AfterExpiry(_), Is::Applied) => (Is::Unknown, IN_BETWEEN, 2),
+        (Transport::Batch, _, Is::Applied) => (Is::Unknown, IN_BETWEEN, 1),
+        (Transport::Batch, _, is) if final_401 => (is, fix, 2),
+        // Turned away for a reason that need not be the account's: both go alone, and meet no fault.
+        (Transport::Batch, _, Is::Refused(_)) => (Is::Applied, "", if expires { 4 } else { 3 }),
+        (Transport::Batch, _, is) => (is, fix, if expires { 2 } else { 1 }),
+    }
+}
+
+/// Whether nothing is claimed of a directory that it knows to be wrong.
+fn is_truthful(outcome: &Outcome, set: bool) -> bool {
+    match outcome {
+        Outcome::Applied { .. } => set,
+        outcome => outcome.is_ambiguous() || !set,
+    }
+}
+
 #[tokio::test]
-async fn every_fault_of_the_wire_has_its_outcome_and_its_fix() {
+async fn every_fault_of_the_wire_has_its_outcome_and_its_fix_alone_and_in_a_batch() {
     let cells: Vec<Cell> = [answers(), retry_after(), connections(), directories()]
         .into_iter()
         .flatten()
         .collect();
-    let count = cells.len();
+    let mut count = 0;
     let mut wrong = Vec::new();
-    for (name, play, expected, expected_fix) in cells {
-        let Played { outcome, sent, set } = play.run().await;
-        let fix = problem(&outcome).map(|problem| problem.fix.as_deref().unwrap_or("none"));
-        let truthful = match (&outcome, set) {
-            (Outcome::Applied { .. }, Some(set)) => set,
-            (outcome, Some(set)) => outcome.is_ambiguous() || !set,
-            (_, None) => true,
-        };
-        // Once more only with a new token.
-        let due = if name.contains("401") { 2 } else { 1 };
-        let kept = shape(&outcome) == expected
-            && fix.unwrap_or_default().contains(expected_fix)
-            && fix != Some("none")
-            && truthful
-            && sent == due;
-        if !kept {
-            wrong.push(format!("{name}: {sent} sent, set {set:?}: {outcome:?}"));
+    for cell in &cells {
+        for transport in [Transport::Alone, Transport::Item, Transport::Batch] {
+            let (name, play, ..) = cell.clone();
+            // A connection is the whole batch's.
+            if transport == Transport::Item && matches!(play, Play::Nobody | Play::Raw(_)) {
+                continue;
+            }
+            let (is, expected_fix, due) = expected(cell, transport);
+            let by_itself = matches!(play, Play::Answer(_) | Play::AfterExpiry(_));
+            let Played {
+                outcomes,
+                sent,
+                set,
+            } = play.run(transport).await;
+            let fix = problem(&outcomes[0]).map(|problem| problem.fix.as_deref().unwrap_or("none"));
+            let mut told = outcomes.iter().zip(set.iter().flatten());
+            let other = outcomes.get(1).map(shape);
+            let other_kept = match transport {
+                Transport::Alone => other.is_none(),
+                Transport::Item => !by_itself || other == Some(Is::Applied),
+                Transport::Batch => other.as_ref() == Some(&is),
+            };
+            let kept = shape(&outcomes[0]) == is
+                && fix.unwrap_or_default().contains(expected_fix)
+                && fix != Some("none")
+                && told.all(|(outcome, set)| is_truthful(outcome, *set))
+                && other_kept
+                && sent == due;
+            if !kept {
+                let found = format!("{sent} of {due} sent, set {set:?}: {outcomes:?}");
+                wrong.push(format!("{name}, {transport:?}: {found}"));
+            }
+            count += 1;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("{count} cells of fault and outcome");
-    assert!(count > 130, "only {count} cells");
+    println!("{count} cells of fault, transport and outcome");
+    assert!(count > 390, "only {count} cells");
 }
 
 /// Not by a fault, but because the directory changed in the middle of a run.
@@ -414,7 +553,7 @@ async fn an_answer_smuggled_in_behind_another_is_not_believed() {
 
 #[tokio::test]
 async fn what_is_applied_is_dated_by_the_server() {
-    let date = |date: &str| ResponseTemplate::new(204).insert_header("date", date);
+    let date = |date: &str| Reply::new(204).header("date", date);
     for (answer, expected) in [
         (date(NOON), Some("2026-11-21T12:00:00Z")),
         (
@@ -425,16 +564,20 @@ async fn what_is_applied_is_dated_by_the_server() {
         (date("2026-11-21T12:00:00Z"), None),
         (date("0"), None),
     ] {
-        let Played { outcome, .. } = Play::Answer(answer).run().await;
-        let Outcome::Applied { answered_at, .. } = outcome else {
-            panic!("{outcome:?}");
-        };
         let expected = expected.map(|text| text.parse().unwrap());
-        assert_eq!(answered_at, expected);
+        for transport in [Transport::Alone, Transport::Item] {
+            let played = Play::Answer(answer.clone()).run(transport).await;
+            for outcome in played.outcomes {
+                let Outcome::Applied { answered_at, .. } = outcome else {
+                    panic!("{outcome:?}");
+                };
+                assert_eq!(answered_at, expected, "{transport:?}");
+            }
+        }
     }
-    let undated = Play::Raw("HTTP/1.1 204 No Content\r\n\r\n").run().await;
-    let Outcome::Applied { answered_at, .. } = undated.outcome else {
-        panic!("{:?}", undated.outcome);
+    let undated = Play::Raw("HTTP/1.1 204 No Content\r\n\r\n").alone().await;
+    let Outcome::Applied { answered_at, .. } = undated else {
+        panic!("{undated:?}");
     };
     assert_eq!(answered_at, None);
 }
@@ -508,16 +651,15 @@ async fn the_request_id_comes_from_the_header_or_else_from_the_body() {
     for inner in ["innerError", "innererror"] {
         let body =
             json!({"error": {"code": "X", "message": "y", inner: {"request-id": REQUEST_ID}}});
-        let answer = ResponseTemplate::new(400).set_body_json(body);
-        let Played { outcome, .. } = Play::Answer(answer).run().await;
-        let Outcome::Refused(refusal) = outcome else {
-            panic!("{outcome:?}");
-        };
-        assert_eq!(
-            refusal.problem.request_id.as_deref(),
-            Some(REQUEST_ID),
-            "{inner}"
-        );
+        for transport in [Transport::Alone, Transport::Item] {
+            let answer = Play::Answer(Reply::new(400).json(&body));
+            let outcome = answer.run(transport).await.outcomes.remove(0);
+            let Outcome::Refused(refusal) = outcome else {
+                panic!("{outcome:?}");
+            };
+            let shown = refusal.problem.request_id.as_deref();
+            assert_eq!(shown, Some(REQUEST_ID), "{inner}, {transport:?}");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rotation_core::{
     Password, PasswordPolicy, RefusalReason, RotationBackend, RuleSet, SetPassword, capability,
     role_named,
 };
+use uuid::Uuid;
 
 pub(crate) async fn serve(app: App) -> Server {
     let tenant = Tenant::demo(0).first_app(app);
@@ -30,6 +31,15 @@ pub(crate) fn ordinary(server: &Server) -> UserView {
     users
         .find(|user| user.is_ordinary() && user.enabled)
         .unwrap()
+}
+
+/// Two such accounts.
+pub(crate) fn two_ordinary(server: &Server) -> [Uuid; 2] {
+    let users = server.tenant().users().into_iter();
+    let ids = users
+        .filter(|user| user.is_ordinary() && user.enabled)
+        .map(|user| user.id);
+    ids.take(2).collect::<Vec<_>>().try_into().unwrap()
 }
 
 pub(crate) fn config(server: &Server) -> GraphConfig {

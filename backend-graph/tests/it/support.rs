@@ -1,5 +1,6 @@
 //! A tenant made of two mock servers: the authority and Graph.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::matchers::{method, path, path_regex};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 use zeroize::Zeroizing;
 
 pub(crate) const TENANT: &str = "aaaaaaaa-0000-0000-0000-000000000001";
@@ -95,11 +96,11 @@ impl Tenant {
             .await;
     }
 
-    pub(crate) async fn answers_patch_once(&self, answer: ResponseTemplate) {
-        Mock::given(method("PATCH"))
-            .and(path_regex("^/v1.0/users"))
+    /// Lets Graph answer every batch so.
+    pub(crate) async fn answers_batch(&self, answer: impl Respond + 'static) {
+        Mock::given(method("POST"))
+            .and(path("/v1.0/$batch"))
             .respond_with(answer)
-            .up_to_n_times(1)
             .mount(&self.graph)
             .await;
     }
@@ -157,11 +158,95 @@ pub(crate) fn user(n: u32) -> Value {
     })
 }
 
+/// An answer that can stand alone or as an item of a batch.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Option<String>,
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn text(mut self, body: &str, media_type: &str) -> Self {
+        self.body = Some(body.to_owned());
+        self.header("content-type", media_type)
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.text(&body.to_string(), "application/json")
+    }
+
+    /// An error of Graph.
+    pub(crate) fn error(status: u16, code: &str, message: &str) -> Self {
+        Self::new(status)
+            .header("request-id", REQUEST_ID)
+            .json(&json!({"error": {"code": code, "message": message}}))
+    }
+
+    /// Itself as the item `id` of a batch: a body that is no JSON becomes a text.
+    pub(crate) fn item(&self, id: &str) -> Value {
+        let headers: BTreeMap<&str, &str> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let body = self.body.as_ref().map_or(Value::Null, |body| {
+            serde_json::from_str(body).unwrap_or_else(|_| json!(body))
+        });
+        json!({"id": id, "status": self.status, "headers": headers, "body": body})
+    }
+
+    /// An answer to a batch of these items.
+    pub(crate) fn batch(items: &[Value]) -> Self {
+        Self::new(200).json(&json!({"responses": items}))
+    }
+
+    /// The value of its header `name`.
+    pub(crate) fn named(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<Reply> for ResponseTemplate {
+    fn from(reply: Reply) -> Self {
+        let mut answer = Self::new(reply.status);
+        if let Some(body) = &reply.body {
+            answer = answer.set_body_string(body);
+        }
+        for (name, value) in reply.headers {
+            answer = answer.insert_header(name, value);
+        }
+        answer
+    }
+}
+
 /// An error of Graph.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplate {
-    ResponseTemplate::new(status)
-        .insert_header("request-id", REQUEST_ID)
-        .set_body_json(json!({"error": {"code": code, "message": message}}))
+    Reply::error(status, code, message).into()
+}
+
+/// One request to set a password of its own for account `n`.
+pub(crate) fn request_for(n: u32) -> SetPassword {
+    let mut request = request();
+    request.account = AccountId::new(&guid(n));
+    request.password = Arc::new(Password::new(Zeroizing::new(format!("{PASSWORD}{n}"))));
+    request
 }
 
 pub(crate) fn request() -> SetPassword {
