@@ -178,6 +178,14 @@ pub enum StopReason {
         #[serde(flatten)]
         problem: Problem,
     },
+    /// One account after the other failed or stayed unsettled.
+    ConsecutiveFailures {
+        /// How many.
+        failures: u64,
+        /// What happened to the last of them.
+        #[serde(flatten)]
+        problem: Problem,
+    },
     /// Too many accounts failed or stayed unsettled.
     Failures {
         /// How many.

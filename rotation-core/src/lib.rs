@@ -67,7 +67,7 @@ pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
 pub use capability::{Capability, Denial, RuleSet, capability};
 pub use clock::{Clock, SystemClock};
-pub use engine::{Engine, EngineError, EngineOptions, RetryPolicy, Run, StopHandle};
+pub use engine::{Batching, Engine, EngineError, EngineOptions, RetryPolicy, Run, StopHandle};
 pub use error::{BackendError, Problem, StoreError};
 pub use event::{AccountResult, Event, EventKind, OutcomeSummary, StopReason};
 pub use generator::{GenerateError, Generator};

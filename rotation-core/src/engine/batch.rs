@@ -8,28 +8,30 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) struct Batcher<I, O>(mpsc::Sender<(I, oneshot::Sender<O>)>);
 
 /// The side that answers.
-pub(super) struct Worker<I, O> {
-    calls: mpsc::Receiver<(I, oneshot::Sender<O>)>,
-    size: usize,
-    parallel: usize,
+pub(super) struct Worker<I, O>(mpsc::Receiver<(I, oneshot::Sender<O>)>);
+
+/// How much of what waits is answered at once. Asked anew for each batch.
+pub(super) trait Portion {
+    /// How many items the next batch may have.
+    fn items(&self) -> usize;
+
+    /// How many batches may be under way.
+    fn batches(&self) -> usize {
+        1
+    }
 }
 
-/// A pair whose batches have at most `size` items, with at most `parallel` batches under way and `room` for items to wait.
-pub(super) fn batcher<I, O>(
-    size: usize,
-    parallel: usize,
-    room: usize,
-) -> (Batcher<I, O>, Worker<I, O>) {
-    let (size, parallel) = (size.max(1), parallel.max(1));
-    let (send, calls) = mpsc::channel(room.max(size));
-    (
-        Batcher(send),
-        Worker {
-            calls,
-            size,
-            parallel,
-        },
-    )
+/// Everything that waits, up to so many, in one batch after the other.
+impl Portion for usize {
+    fn items(&self) -> usize {
+        *self
+    }
+}
+
+/// A pair with `room` for items to wait.
+pub(super) fn batcher<I, O>(room: usize) -> (Batcher<I, O>, Worker<I, O>) {
+    let (send, calls) = mpsc::channel(room.max(1));
+    (Batcher(send), Worker(calls))
 }
 
 impl<I, O> Batcher<I, O> {
@@ -48,15 +50,16 @@ impl<I, O> Batcher<I, O> {
 
 impl<I, O> Worker<I, O> {
     /// Answers until every [`Batcher`] is gone.
-    pub(super) async fn run<F>(mut self, answer: impl Fn(Vec<I>) -> F)
+    pub(super) async fn run<F>(mut self, portion: impl Portion, answer: impl Fn(Vec<I>) -> F)
     where
         F: Future<Output = Vec<O>>,
     {
         let mut under_way = FuturesUnordered::new();
-        let mut calls = Vec::with_capacity(self.size);
+        let mut calls = Vec::new();
+        let mut size = portion.items();
         loop {
             tokio::select! {
-                count = self.calls.recv_many(&mut calls, self.size), if under_way.len() < self.parallel => {
+                count = self.0.recv_many(&mut calls, size), if under_way.len() < portion.batches().max(1) => {
                     if count == 0 {
                         break;
                     }
@@ -68,6 +71,7 @@ impl<I, O> Worker<I, O> {
                             let _gone = reply.send(answer);
                         }
                     });
+                    size = portion.items();
                 }
                 Some(()) = under_way.next() => {}
             }

@@ -6,6 +6,7 @@ pub(super) struct Breaker<'a> {
     policy: &'a Policy,
     tried: u64,
     failures: u64,
+    in_a_row: u64,
 }
 
 impl<'a> Breaker<'a> {
@@ -14,6 +15,7 @@ impl<'a> Breaker<'a> {
             policy,
             tried: 0,
             failures: 0,
+            in_a_row: 0,
         }
     }
 
@@ -24,22 +26,33 @@ impl<'a> Breaker<'a> {
         under_way < most && (canary_done || begun < self.policy.canary)
     }
 
+    /// Whether the next account to be begun is one of the first.
+    pub(super) fn is_canary(&self, under_way: usize) -> bool {
+        self.tried + (under_way as u64) < self.policy.canary
+    }
+
     /// Counts an account that was begun and ended; the reason to stop, if that is one.
     pub(super) fn count(&mut self, ended: &AccountResult) -> Option<StopReason> {
         let problem = match ended {
             AccountResult::Failed { problem } | AccountResult::Unsettled { problem } => problem,
             AccountResult::Rotated { .. } => {
                 self.tried += 1;
+                self.in_a_row = 0;
                 return None;
             }
             AccountResult::LeftToOther { .. } | AccountResult::NotTried => return None,
         };
         self.tried += 1;
         self.failures += 1;
+        self.in_a_row += 1;
         let problem = problem.clone();
         if self.tried <= self.policy.canary {
             let canary = self.policy.canary;
             return Some(StopReason::Canary { canary, problem });
+        }
+        if self.in_a_row > self.policy.max_consecutive_failures {
+            let failures = self.in_a_row;
+            return Some(StopReason::ConsecutiveFailures { failures, problem });
         }
         let (failures, tried) = (self.failures, self.tried);
         self.policy

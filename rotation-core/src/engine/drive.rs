@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::batcher;
 use super::breaker::Breaker;
+use super::canary::spread;
 use super::feed::{Events, Tally};
-use super::gate::Gate;
 use super::lease::HeldLease;
+use super::pace::Pace;
 use super::rotate::{Ended, Shared, Standing, store_problem};
 use super::serve::{serve_audit, serve_backend, serve_store};
 use super::stop::StopHandle;
@@ -21,7 +23,7 @@ use super::trouble::Trouble;
 use super::{Engine, EngineOptions};
 use crate::{
     AccountId, AccountResult, Decision, Event, EventKind, Lease, Plan, Planned, Problem, Report,
-    RunId, SkipReason, StopReason,
+    RunId, SkipReason, StopReason, Turn,
 };
 
 /// How many accounts are under way for each request to the directory: the others wait for the store, whose durable
@@ -32,7 +34,7 @@ const ACCOUNTS_PER_REQUEST: usize = 12;
 const MOST_REQUESTS: usize = 4096;
 
 impl EngineOptions {
-    fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         self.concurrency.clamp(1, MOST_REQUESTS)
     }
 
@@ -53,11 +55,11 @@ pub(super) async fn work(
     let requests = engine.options.requests();
     let accounts = engine.options.accounts_under_way();
     let batch = engine.backend.max_batch().clamp(1, accounts);
-    let (stage, stage_worker) = batcher(accounts, 1, 0);
-    let (set, set_worker) = batcher(batch, requests, 0);
-    let (commit, commit_worker) = batcher(accounts, 1, 0);
+    let (stage, stage_worker) = batcher(accounts);
+    let (set, set_worker) = batcher(accounts);
+    let (commit, commit_worker) = batcher(accounts);
     // every account under way may wait for room, unpolled, before the one that is waited for
-    let (audit, audit_worker) = batcher(accounts, 1, 2 * accounts);
+    let (audit, audit_worker) = batcher(2 * accounts);
     let tenant = plan.tenant().clone();
     let lease = HeldLease::new(
         Arc::clone(&engine.store),
@@ -79,7 +81,7 @@ pub(super) async fn work(
         set,
         commit,
         lease,
-        gate: Gate::open(requests * batch),
+        pace: Pace::of(engine.backend.as_ref(), requests, requests * batch),
         stop,
         events: Events {
             to: events,
@@ -100,7 +102,13 @@ pub(super) async fn work(
     let served = async {
         tokio::join!(
             serve_store(engine, stage_worker, commit_worker),
-            serve_backend(engine, &shared.lease, set_worker),
+            // an answer is taken whenever the run is polled, however much else there is to do
+            unconstrained(serve_backend(
+                engine,
+                &shared.pace,
+                &shared.lease,
+                set_worker
+            )),
             serve_audit(engine, &unrecorded, audit_worker),
             shared.lease.keep(),
         );
@@ -152,17 +160,21 @@ struct Deferred {
 }
 
 /// Takes accounts from the plan while there is room, and records how they end.
-async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, mut plan: Plan<'_>) -> Report {
+async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, plan: Plan<'_>) -> Report {
     let mut report = Report::new(shared.run);
+    let mut plan = spread(plan, shared.engine.policy.canary);
     let mut breaker = Breaker::new(&shared.engine.policy);
+    let _active = shared.pace.controller().begin();
     let most = shared.engine.options.accounts_under_way();
     let mut under_way = FuturesUnordered::new();
     let mut busy: HashSet<AccountId> = HashSet::new();
     let mut deferred: VecDeque<Deferred> = VecDeque::new();
     let mut taking = true;
+    // waits for its turn: what is not staged yet need not be settled by anybody
+    let mut next: Option<Planned> = None;
     // those that another run had come again after all others
     let mut all_taken = false;
-    while taking || !under_way.is_empty() || !deferred.is_empty() {
+    while taking || next.is_some() || !under_way.is_empty() || !deferred.is_empty() {
         let room = breaker.allows(under_way.len(), most);
         // a listing that broke off ends the taking, and nothing else
         let going_on = !matches!(&report.stopped, Some(reason) if parks(reason));
@@ -191,9 +203,16 @@ async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, mut plan: Plan<'_>) ->
                 busy.remove(&planned.account.id);
                 let stopping = breaker.count(&result);
                 finished(shared, &mut report, &planned, result).await;
-                stopping.filter(|_| taking || !under_way.is_empty() || !deferred.is_empty())
+                stopping.filter(|_| taking || next.is_some() || !under_way.is_empty() || !deferred.is_empty())
             }
-            next = plan.next(), if taking && room => match next {
+            turn = shared.pace.write(), if room && next.is_some() => {
+                if let Some(planned) = next.take() {
+                    let canary = breaker.is_canary(under_way.len());
+                    under_way.push(rotate(shared, planned, Go::Now { turn, canary }));
+                }
+                None
+            }
+            decided_next = plan.next(), if taking && next.is_none() => match decided_next {
                 None => {
                     taking = false;
                     None
@@ -207,14 +226,14 @@ async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, mut plan: Plan<'_>) ->
                     }
                     if decided(shared, &mut report, &planned).await {
                         busy.insert(planned.account.id.clone());
-                        under_way.push(rotate(shared, planned, None));
+                        next = Some(planned);
                     }
                     None
                 }
             },
-            Some(next) = async { deferred.pop_front() }, if !taking && room && going_on && !deferred.is_empty() && (all_taken || under_way.is_empty()) => {
+            Some(again) = async { deferred.pop_front() }, if !taking && next.is_none() && room && going_on && !deferred.is_empty() && (all_taken || under_way.is_empty()) => {
                 all_taken = true;
-                under_way.push(rotate(shared, next.planned, Some(next.lapses)));
+                under_way.push(rotate(shared, again.planned, Go::Later { lapses: again.lapses }));
                 None
             }
         };
@@ -222,13 +241,17 @@ async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, mut plan: Plan<'_>) ->
             && going_on
         {
             taking = false;
-            if parks(&reason) {
-                // whatever goes wrong would go wrong for those that wait for their turn, too
-                shared.stop.stop();
-            }
+            let parks = parks(&reason);
             shared.events.emit(EventKind::Stopped(reason.clone())).await;
             report.stopped = Some(reason);
-            for Deferred { planned, .. } in deferred.drain(..) {
+            let waits = deferred.drain(..).map(|deferred| deferred.planned);
+            let mut not_tried: Vec<Planned> = waits.collect();
+            if parks {
+                // whatever goes wrong would go wrong for those that wait for their turn, too
+                shared.stop.stop();
+                not_tried.extend(next.take());
+            }
+            for planned in not_tried {
                 finished(shared, &mut report, &planned, AccountResult::NotTried).await;
             }
         }
@@ -261,23 +284,33 @@ const LAPSE_MARGIN: Duration = Duration::from_millis(250);
 /// How often to look whether another run is done with an account, or its lease has lapsed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// When an account goes.
+enum Go {
+    /// It is its turn. The first ones are looked at more closely.
+    Now { turn: Turn, canary: bool },
+    /// Another run had it; that one's lease lapses then.
+    Later { lapses: Instant },
+}
+
 /// Rotates one account; one that another run had, after a while.
 async fn rotate(
     shared: &Shared<'_>,
     planned: Planned,
-    lapses: Option<Instant>,
+    go: Go,
 ) -> (Planned, Option<Instant>, Ended) {
-    let waited = match lapses {
-        Some(lapses) => {
+    let (turn, canary, lapses) = match go {
+        Go::Now { turn, canary } => (Some(turn), canary, None),
+        Go::Later { lapses } => {
             let again = lapses.min(Instant::now() + LOOK_AGAIN);
-            shared.stop.during(sleep_until(again)).await
+            let waited = shared.stop.during(sleep_until(again)).await;
+            if waited.is_none() {
+                let not_tried = Ended::With(AccountResult::NotTried);
+                return (planned, Some(lapses), not_tried);
+            }
+            (None, false, Some(lapses))
         }
-        None => Some(()),
     };
-    let ended = match waited {
-        Some(()) => shared.rotate(&planned).await,
-        None => Ended::With(AccountResult::NotTried),
-    };
+    let ended = shared.rotate(&planned, turn, canary).await;
     (planned, lapses, ended)
 }
 

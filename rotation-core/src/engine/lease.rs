@@ -57,6 +57,11 @@ impl HeldLease {
         }
     }
 
+    /// How long it lasts unless it is renewed.
+    pub(super) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Takes it.
     pub(super) async fn take(&self, retry: &RetryPolicy) -> Result<(), StoreError> {
         let mut attempt = 1;

@@ -6,18 +6,22 @@
 //! the events: nothing is spawned, a slow reader slows the run, and dropping it stops the run at any point without loss.
 
 mod batch;
+mod batching;
 mod breaker;
+mod canary;
 mod drive;
 mod feed;
-mod gate;
 mod lease;
+mod pace;
 mod retry;
 mod rotate;
 mod run;
 mod serve;
 mod stop;
 mod trouble;
+mod verify;
 
+pub use batching::Batching;
 pub use retry::RetryPolicy;
 pub use run::Run;
 pub use stop::StopHandle;
@@ -70,8 +74,10 @@ pub struct Engine {
 )]
 pub struct EngineOptions {
     /// How many requests to the directory are under way at once; at least 1. Several times as many accounts are under
-    /// way, so that the directory need not wait for the store.
+    /// way, so that the directory need not wait for the store. Fewer where many tenants share a [`RateControl`](crate::RateControl).
     pub concurrency: usize,
+    /// Whether passwords share requests.
+    pub batching: Batching,
     /// How long to wait for one answer of the backend before it counts as lost; no longer than half of `lease`.
     pub attempt_timeout: Duration,
     /// How long a run that died keeps other runs from the accounts it was at work on. It is renewed all the while.
@@ -86,6 +92,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             concurrency: 64,
+            batching: Batching::default(),
             attempt_timeout: Duration::from_secs(30),
             lease: Duration::from_secs(60),
             retry: RetryPolicy::default(),

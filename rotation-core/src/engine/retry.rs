@@ -17,7 +17,8 @@ pub struct RetryPolicy {
     pub first_backoff: Duration,
     /// The longest wait that is our own choice.
     pub longest_backoff: Duration,
-    /// How long the directory may keep one account waiting by throttling, over all attempts.
+    /// How long the directory may keep one account waiting by throttling, over all attempts; if it asks for more, the
+    /// account is given up at once.
     pub longest_throttling: Duration,
     /// How many fresh passwords to try after a refusal that another password may cure.
     pub fresh_passwords: u32,
@@ -35,9 +36,6 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A server that asks for more than this is not to be taken at its word.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
-
 impl RetryPolicy {
     /// The wait after the attempt of this number, from 1: between half and the whole of a doubling time, so that
     /// accounts which failed together do not come back together.
@@ -48,14 +46,6 @@ impl RetryPolicy {
             .saturating_mul(1 << doublings)
             .min(self.longest_backoff);
         whole.mul_f64(rand::rng().random_range(0.5..=1.0))
-    }
-
-    /// The wait that the directory asked for, or else our own.
-    pub(super) fn throttled(&self, retry_after: Option<Duration>, attempt: u32) -> Duration {
-        retry_after.map_or_else(
-            || self.backoff(attempt),
-            |asked| asked.min(LONGEST_RETRY_AFTER).max(self.backoff(1)),
-        )
     }
 }
 
@@ -73,15 +63,5 @@ mod tests {
                 "{attempt}: {wait:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_server_cannot_make_us_wait_for_days() {
-        let retry = RetryPolicy::default();
-        assert_eq!(
-            retry.throttled(Some(Duration::from_secs(5)), 1),
-            Duration::from_secs(5)
-        );
-        assert_eq!(retry.throttled(Some(Duration::MAX), 1), LONGEST_RETRY_AFTER);
     }
 }

@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::batch::Batcher;
 use super::feed::{Events, Tally};
-use super::gate::Gate;
 use super::lease::HeldLease;
+use super::pace::Pace;
 use super::stop::StopHandle;
+use super::verify::{Look, Verified};
 use super::{Engine, EngineOptions};
 use crate::{
-    Account, AccountId, AccountKey, AccountResult, BackendError, Commit, Committed, EventKind,
-    NewVersion, Origin, Outcome, Planned, Problem, Refusal, RefusalReason, RunId, Select,
-    SetPassword, SignIn, StoreError, TenantId, Verify, Version, VersionKey, VersionState,
+    AccountId, AccountKey, AccountResult, Commit, Committed, EventKind, NewVersion, Origin,
+    Outcome, Planned, Problem, Refusal, RefusalReason, RunId, Select, SetPassword, StoreError,
+    TenantId, Turn, Version, VersionKey, VersionState,
 };
 
 /// What all accounts of a run share.
@@ -34,7 +35,7 @@ pub(super) struct Shared<'a> {
     pub(super) set: Batcher<SetPassword, Outcome>,
     pub(super) commit: Batcher<Commit, Result<(), StoreError>>,
     pub(super) lease: HeldLease,
-    pub(super) gate: Gate,
+    pub(super) pace: Pace,
     pub(super) stop: StopHandle,
     pub(super) events: Events,
     pub(super) tally: Tally,
@@ -64,15 +65,6 @@ struct Applied {
     answered_at: Option<Timestamp>,
 }
 
-/// What verification saw.
-#[derive(Default)]
-struct Verified {
-    /// When the directory answered a repeated set.
-    answered_at: Option<Timestamp>,
-    /// Where its change time moved to.
-    moved: Option<Timestamp>,
-}
-
 /// What the store says of an account now, as opposed to when the plan was made.
 #[derive(Default)]
 pub(super) struct Standing {
@@ -88,16 +80,20 @@ enum NotStaged {
     RotatedSince { by: RunId },
 }
 
-/// How often to look whether the directory's change time has moved.
-const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
-
 /// The directory's change time may be read from another machine's clock than the one that dated its answer, and both are
 /// in whole seconds.
 const DATE_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 impl Shared<'_> {
-    /// Gives the planned account a new password.
-    pub(super) async fn rotate(&self, planned: &Planned) -> Ended {
+    /// Gives the planned account a new password, in its `turn` if it has one. What the directory says to a `canary` is
+    /// verified whatever the policy says, as far as the directory tells change times.
+    pub(super) async fn rotate(
+        &self,
+        planned: &Planned,
+        mut turn: Option<Turn>,
+        canary: bool,
+    ) -> Ended {
+        let look = Look::at(self.engine.policy.verify, canary);
         let mut refusals = 0;
         let mut left_pending = false;
         let mut last_refusal = None;
@@ -106,7 +102,7 @@ impl Shared<'_> {
             let account = &planned.account;
             let staged = async {
                 let version = self.stage(planned).await?;
-                match self.change_time(account).await {
+                match self.change_time(account, look).await {
                     Ok(before) => Ok((before, version)),
                     Err(problem) => {
                         self.discard_unless(false, &version.key).await;
@@ -114,7 +110,11 @@ impl Shared<'_> {
                     }
                 }
             };
-            let (before, version) = match staged.await {
+            let staged = staged.await;
+            if staged.is_err() {
+                turn.take().map(Turn::unused);
+            }
+            let (before, version) = match staged {
                 Ok(staged) => staged,
                 Err(NotStaged::Problem(problem)) => return end(left_pending, problem),
                 Err(other) if left_pending => return end(true, taken_over(&other)),
@@ -125,10 +125,12 @@ impl Shared<'_> {
                 }
             };
             let mut ambiguous = false;
-            let attempts = self.set(&version, &mut ambiguous).await;
+            let attempts = self.set(&version, turn.take(), &mut ambiguous).await;
             let refusal = match attempts {
                 Attempts::Applied(applied) => {
-                    let settled = self.settle(account, &version, before, applied, left_pending);
+                    let earlier = left_pending || planned.unsettled;
+                    let verified = self.verify(account, &version, before, look).await;
+                    let settled = self.settle(&version, applied, verified, earlier);
                     return Ended::With(settled.await);
                 }
                 Attempts::GaveUp(problem) => {
@@ -204,19 +206,24 @@ impl Shared<'_> {
         Ok(version)
     }
 
-    /// Sends one version until the directory gives a definite answer.
-    async fn set(&self, version: &NewVersion, ambiguous: &mut bool) -> Attempts {
+    /// Sends one version until the directory gives a definite answer, the first time in its `turn` if it has one.
+    async fn set(
+        &self,
+        version: &NewVersion,
+        mut turn: Option<Turn>,
+        ambiguous: &mut bool,
+    ) -> Attempts {
         let retry = &self.options().retry;
-        let request = self.request(version);
         let mut throttled_since = None;
-        let (mut throttled, mut lost) = (0, 0);
+        let mut lost = 0;
         let mut last = None;
         loop {
-            let Some(turn) = self.stop.during(self.gate.turn()).await else {
+            let place = self.stop.during(self.pace.place(turn.take())).await;
+            let Some(place) = place else {
                 return last.map_or(Attempts::NotTried, Attempts::GaveUp);
             };
-            let outcome = self.attempt(&version.key, &request).await;
-            drop(turn);
+            let outcome = self.attempt(version).await;
+            drop(place);
             *ambiguous |= outcome.is_ambiguous();
             let wait = match outcome {
                 Outcome::Applied {
@@ -235,16 +242,8 @@ impl Shared<'_> {
                     ..
                 } => {
                     let since = *throttled_since.get_or_insert_with(Instant::now);
-                    throttled += 1;
-                    let wait = retry.throttled(retry_after, throttled);
-                    if self.gate.close_for(wait) {
-                        self.events
-                            .emit(EventKind::Paused {
-                                seconds: wait.as_secs_f64(),
-                            })
-                            .await;
-                    }
-                    if since.elapsed() + wait > retry.longest_throttling {
+                    let wait = retry_after.unwrap_or_default();
+                    if since.elapsed().saturating_add(wait) > retry.longest_throttling {
                         return Attempts::GaveUp(problem);
                     }
                     last = Some(problem);
@@ -264,85 +263,44 @@ impl Shared<'_> {
         }
     }
 
-    fn request(&self, version: &NewVersion) -> SetPassword {
-        let account = version.key.account.account.clone();
-        let mut request = SetPassword::new(account, Arc::clone(&version.password));
-        request.force_change = self.engine.policy.force_change_at_next_sign_in;
-        request
-    }
-
     /// Sends one version once.
-    async fn attempt(&self, version: &VersionKey, request: &SetPassword) -> Outcome {
+    pub(super) async fn attempt(&self, version: &NewVersion) -> Outcome {
         let left_out =
             || Outcome::Unknown(Problem::new("the backend's answer leaves this account out"));
-        let answer = self.set.call(request.clone()).await;
+        let account = &version.key.account.account;
+        let mut request = SetPassword::new(account.clone(), Arc::clone(&version.password));
+        request.force_change = self.engine.policy.force_change_at_next_sign_in;
+        let answer = self.set.call(request).await;
         let outcome = answer.unwrap_or_else(left_out);
         self.tally.count(&outcome);
+        // first of all, so that nobody sends meanwhile
+        let pause = self.pace.heard(&outcome);
         let attempted = EventKind::Attempted {
-            account: version.account.account.clone(),
-            version: version.version,
+            account: account.clone(),
+            version: version.key.version,
             outcome: (&outcome).into(),
         };
         // what cannot be recorded stops the run; what was sent is seen through all the same
         let _stops_the_run = self.events.record(attempted).await;
+        if let Some(pause) = pause {
+            let seconds = pause.as_secs_f64();
+            self.events.emit(EventKind::Paused { seconds }).await;
+        }
         outcome
     }
 
-    /// The directory's own change time before the set: our clock is never compared with the directory's.
-    async fn change_time(&self, account: &Account) -> Result<Option<Timestamp>, Problem> {
-        if self.engine.policy.verify == Verify::None {
-            return Ok(None);
-        }
-        let retry = &self.options().retry;
-        let mut attempt = 1;
-        loop {
-            match self.read_change_time(account).await {
-                Err(BackendError::Unavailable(_))
-                    if attempt < retry.attempts && !self.stop.requested() =>
-                {
-                    sleep(retry.backoff(attempt)).await;
-                    attempt += 1;
-                }
-                read => {
-                    return read.map_err(|error| Problem {
-                        message: format!(
-                            "its change time cannot be read, so nothing was set: {error}"
-                        ),
-                        ..error.problem().clone()
-                    });
-                }
-            }
-        }
-    }
-
-    /// One read in turn with the other requests.
-    async fn read_change_time(&self, account: &Account) -> Result<Option<Timestamp>, BackendError> {
-        let _turn = self.gate.turn().await;
-        let read = self.engine.backend.password_changed(&account.id);
-        let late = |_| BackendError::Unavailable(Problem::new("no answer"));
-        timeout(self.options().attempt_timeout, read)
-            .await
-            .unwrap_or_else(|late_by| Err(late(late_by)))
-    }
-
-    /// The version is live: makes it current, once verified if the policy asks for it.
+    /// The version is live: makes it current, if it was verified. An `earlier` password of ours may still arrive.
     async fn settle(
         &self,
-        account: &Account,
         version: &NewVersion,
-        before: Option<Timestamp>,
         applied: Applied,
-        left_pending: bool,
+        verified: Result<Verified, Problem>,
+        earlier: bool,
     ) -> AccountResult {
-        let verified = match self.engine.policy.verify {
-            Verify::None => Ok(Verified::default()),
-            Verify::Timestamp => self.has_moved(account, version, before).await,
-            Verify::SignIn => self.signs_in(account, version, before).await,
-        };
         let baseline = match verified {
             Ok(Verified { answered_at, moved }) => {
-                // if an earlier password of ours may still arrive, anything after our answer is told
-                let slack = if left_pending {
+                // should it, anything after our answer is told
+                let slack = if earlier {
                     SignedDuration::ZERO
                 } else {
                     DATE_SLACK
@@ -372,73 +330,6 @@ impl Shared<'_> {
                     &error,
                 ),
             },
-        }
-    }
-
-    /// Waits until the directory's change time moves, which is evidence. If it does not within the time allowed for its
-    /// replication, setting the same password again is proof.
-    async fn has_moved(
-        &self,
-        account: &Account,
-        version: &NewVersion,
-        before: Option<Timestamp>,
-    ) -> Result<Verified, Problem> {
-        let limit = self.options().verify_timeout;
-        let moved = async {
-            loop {
-                let now = self.read_change_time(account).await.ok().flatten();
-                if now.is_some() && now != before {
-                    return now;
-                }
-                sleep(VERIFY_INTERVAL).await;
-            }
-        };
-        if let Ok(moved) = timeout(limit, moved).await {
-            return Ok(Verified {
-                moved,
-                ..Verified::default()
-            });
-        }
-        let again = async {
-            let _turn = self.stop.during(self.gate.turn()).await?;
-            Some(self.attempt(&version.key, &self.request(version)).await)
-        };
-        match again.await {
-            Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {
-                answered_at,
-                ..Verified::default()
-            }),
-            _ => Err(Problem::new(format!(
-                "set, but the directory's change time did not move within {limit:?}, and setting it again was not confirmed"
-            ))),
-        }
-    }
-
-    /// Signs in with the password until it is accepted.
-    async fn signs_in(
-        &self,
-        account: &Account,
-        version: &NewVersion,
-        before: Option<Timestamp>,
-    ) -> Result<Verified, Problem> {
-        let (began, limit) = (Instant::now(), self.options().verify_timeout);
-        // doubling, so that a replica that lags does not lock the account
-        let mut wait = VERIFY_INTERVAL;
-        loop {
-            let asked = self.engine.backend.signs_in(account, &version.password);
-            match timeout(self.options().attempt_timeout, asked).await {
-                Ok(SignIn::Right) => return Ok(Verified::default()),
-                Ok(SignIn::CannotTell(_)) => return self.has_moved(account, version, before).await,
-                Ok(SignIn::Wrong) | Err(_) if began.elapsed() + wait < limit => {
-                    sleep(wait).await;
-                    wait *= 2;
-                }
-                Ok(SignIn::Wrong) | Err(_) => {
-                    return Err(Problem::new(format!(
-                        "set, but it did not sign in within {limit:?}"
-                    )));
-                }
-            }
         }
     }
 
@@ -499,7 +390,7 @@ impl Shared<'_> {
         }
     }
 
-    fn options(&self) -> &EngineOptions {
+    pub(super) fn options(&self) -> &EngineOptions {
         &self.engine.options
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Engine;
-use super::batch::Worker;
+use super::batch::{Portion, Worker};
+use super::batching::Chooser;
 use super::lease::HeldLease;
+use super::pace::Pace;
 use super::trouble::Trouble;
 use crate::{Commit, Event, NewVersion, Outcome, Problem, SetPassword, StoreError};
 
@@ -20,35 +22,67 @@ pub(super) async fn serve_store(
     commit: Worker<Commit, Result<(), StoreError>>,
 ) {
     let store = &engine.store;
+    let all = engine.options.accounts_under_way();
     tokio::join!(
-        stage.run(|batch: Vec<NewVersion>| async move { store.stage(&batch).await }),
-        commit.run(|batch: Vec<Commit>| async move { store.commit(&batch).await }),
+        stage.run(all, |batch: Vec<NewVersion>| async move {
+            store.stage(&batch).await
+        }),
+        commit.run(all, |batch: Vec<Commit>| async move {
+            store.commit(&batch).await
+        }),
     );
 }
 
 /// Answers what they ask of the backend, while the lease lasts.
 pub(super) async fn serve_backend(
     engine: &Engine,
+    pace: &Pace,
     lease: &HeldLease,
     set: Worker<SetPassword, Outcome>,
 ) {
     let backend = &engine.backend;
-    let limit = engine.options.attempt_timeout.min(engine.options.lease / 2);
-    set.run(|batch: Vec<SetPassword>| async move {
+    let limit = engine.options.attempt_timeout.min(lease.ttl() / 2);
+    let chooser = &Chooser::new(engine.options.batching, backend.max_batch().max(1));
+    let requests = Requests {
+        chooser,
+        pace,
+        most: engine.options.requests(),
+    };
+    set.run(requests, |batch: Vec<SetPassword>| async move {
         let all = |outcome: fn(Problem) -> Outcome, problem| vec![outcome(problem); batch.len()];
         if !lease.lasts(limit).await {
             let problem = Problem::new("the lease was not renewed in time, so nothing was sent")
                 .with_fix("look for a store that stalls, or a machine that sleeps");
             return all(Outcome::NotSent, problem);
         }
-        tokio::select! {
+        let began = Instant::now();
+        let outcomes = tokio::select! {
             // first, so that what was not sent in time is never sent later, when the lease may be lost
             biased;
             () = sleep(limit) => all(Outcome::Unknown, Problem::new(format!("no answer within {limit:?}"))),
             outcomes = backend.set_passwords(&batch) => outcomes,
-        }
+        };
+        chooser.took(batch.len(), began.elapsed());
+        outcomes
     })
     .await;
+}
+
+/// So many passwords in each request and so many requests at once.
+struct Requests<'a> {
+    chooser: &'a Chooser,
+    pace: &'a Pace,
+    most: usize,
+}
+
+impl Portion for Requests<'_> {
+    fn items(&self) -> usize {
+        self.chooser.next()
+    }
+
+    fn batches(&self) -> usize {
+        self.pace.controller().requests_at_once().min(self.most)
+    }
 }
 
 /// Puts on record what is told.
@@ -59,24 +93,27 @@ pub(super) async fn serve_audit(
 ) {
     let audit = &engine.audit;
     events
-        .run(|batch: Vec<Event>| async move {
-            let recorded = match audit {
-                Some(audit) => timeout(RECORDING, audit.append(&batch)).await,
-                None => Ok(Ok(())),
-            };
-            let recorded = match recorded {
-                Ok(recorded) => recorded.map_err(|error| Problem {
-                    message: format!("the audit record cannot be written: {error}"),
-                    ..error.problem()
-                }),
-                Err(_) => Err(Problem::new(format!(
-                    "the audit record took no event within {RECORDING:?}"
-                ))),
-            };
-            if let Err(problem) = &recorded {
-                unrecorded.tell(problem.clone());
-            }
-            vec![recorded; batch.len()]
-        })
+        .run(
+            engine.options.accounts_under_way(),
+            |batch: Vec<Event>| async move {
+                let recorded = match audit {
+                    Some(audit) => timeout(RECORDING, audit.append(&batch)).await,
+                    None => Ok(Ok(())),
+                };
+                let recorded = match recorded {
+                    Ok(recorded) => recorded.map_err(|error| Problem {
+                        message: format!("the audit record cannot be written: {error}"),
+                        ..error.problem()
+                    }),
+                    Err(_) => Err(Problem::new(format!(
+                        "the audit record took no event within {RECORDING:?}"
+                    ))),
+                };
+                if let Err(problem) = &recorded {
+                    unrecorded.tell(problem.clone());
+                }
+                vec![recorded; batch.len()]
+            },
+        )
         .await;
 }

@@ -115,6 +115,8 @@ pub struct Policy {
     pub canary: u64,
     /// How many accounts may fail or stay unsettled before the run stops.
     pub max_failures: Tolerance,
+    /// How many may do so one after the other: more, and something is wrong with all of them.
+    pub max_consecutive_failures: u64,
     /// A run rotates at most this many accounts of each tenant; no limit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_per_tenant: Option<u64>,
@@ -153,6 +155,7 @@ impl Default for Policy {
             keep_previous: 3,
             canary: 5,
             max_failures: Tolerance::default(),
+            max_consecutive_failures: 20,
             max_per_tenant: None,
         }
     }

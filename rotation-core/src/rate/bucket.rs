@@ -173,17 +173,18 @@ impl Bucket {
     }
 
     /// A request is no longer under way; `sent` unless nothing came of it.
-    pub(super) fn done(&mut self, sent: bool) {
+    pub(super) fn done(&mut self, sent: bool, now: Instant) {
         self.in_flight = (self.in_flight - 1.0).max(0.0);
-        if !sent {
-            self.give_back();
+        if sent {
+            return;
         }
-    }
-
-    fn give_back(&mut self) {
         self.sent -= 1.0;
+        let closed = self.at > now;
         match &mut self.phase {
             Phase::Open(Beyond::Earned { credit, .. }) => *credit += 1.0,
+            // it was taken for one of those that emptied the bucket
+            Phase::Silent(silent) if closed => silent.sent_by_then -= 1.0,
+            _ if closed => {}
             _ => self.level += 1.0,
         }
     }

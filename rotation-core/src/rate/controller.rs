@@ -141,7 +141,9 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let shared = &self.shared;
-        shared.seats().done(shared.seat, self.kind, self.sent);
+        shared
+            .seats()
+            .done(shared.seat, self.kind, self.sent, Instant::now());
     }
 }
 

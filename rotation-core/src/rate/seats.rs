@@ -48,9 +48,9 @@ pub(super) struct Seat {
     wakes: Wakes,
     /// Changes still to come, as far as is known.
     to_come: u64,
-    /// Its last place in the line of the app, and whether it still waits there.
-    place: u128,
-    in_line: bool,
+    /// Its place in the line of the app while it waits there, and the place it last went from.
+    place: Option<u128>,
+    last: u128,
     writes: usize,
     reads: usize,
     reads_not_before: Option<Instant>,
@@ -115,8 +115,8 @@ impl Seats {
                     tenant: of_tenant,
                     wakes: Wakes::default(),
                     to_come: 0,
-                    place: 0,
-                    in_line: false,
+                    place: None,
+                    last: 0,
                     writes: 0,
                     reads: 0,
                     reads_not_before: None,
@@ -165,10 +165,10 @@ impl Seats {
             return apart;
         }
         let app = self.apps.at(seat.app);
-        if !seat.in_line {
-            seat.in_line = true;
-            seat.place = app.line.join(id, seat.place, seat.to_come);
-        }
+        let (last, to_come) = (seat.last, seat.to_come);
+        let place = *seat
+            .place
+            .get_or_insert_with(|| app.line.join(id, last, to_come));
         if app.line.first() != Some(id) {
             return Ready::Later;
         }
@@ -178,8 +178,8 @@ impl Seats {
             tenant.take();
             seat.bucket.take();
             seat.writes += 1;
-            seat.in_line = false;
-            app.line.went(id, seat.place);
+            (seat.place, seat.last) = (None, place);
+            app.line.went(id, place);
             self.wake_first(id);
         }
         ready
@@ -188,8 +188,8 @@ impl Seats {
     /// Whoever waited first in this seat waits no longer.
     pub(super) fn leave_line(&mut self, id: Id<Seat>) {
         let seat = self.seats.at(id);
-        if std::mem::take(&mut seat.in_line) {
-            self.apps.at(seat.app).line.leave(id, seat.place);
+        if let Some(place) = seat.place.take() {
+            self.apps.at(seat.app).line.leave(id, place);
             self.wake_first(id);
         }
     }
@@ -203,7 +203,7 @@ impl Seats {
     }
 
     /// A turn is over; `sent` unless nothing came of it.
-    pub(super) fn done(&mut self, id: Id<Seat>, kind: RequestKind, sent: bool) {
+    pub(super) fn done(&mut self, id: Id<Seat>, kind: RequestKind, sent: bool, now: Instant) {
         let seat = self.seats.at(id);
         seat.wakes.of(kind).notify_one();
         match kind {
@@ -213,7 +213,7 @@ impl Seats {
                 let app = self.apps.at(seat.app);
                 let tenant = self.tenants.at(seat.tenant);
                 for bucket in [&mut seat.bucket, &mut app.bucket, tenant] {
-                    bucket.done(sent);
+                    bucket.done(sent, now);
                 }
                 if sent {
                     seat.to_come = seat.to_come.saturating_sub(1);

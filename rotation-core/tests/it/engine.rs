@@ -186,6 +186,7 @@ async fn the_breaker_stops_a_run_that_goes_wrong_later() {
     world.policy = Policy {
         canary: 5,
         max_failures: "5%".parse().unwrap(),
+        max_consecutive_failures: u64::MAX,
         ..world.policy
     };
     world
