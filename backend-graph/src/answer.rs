@@ -8,6 +8,7 @@ use reqwest::{Response, StatusCode};
 use rotation_core::{BackendError, Heard, Problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::consent::Consent;
 use crate::date::date;
@@ -40,7 +41,7 @@ pub(crate) struct Answer {
     /// Whether it demands a token that answers a claims challenge
     /// (<https://learn.microsoft.com/entra/identity-platform/claims-challenge>).
     pub(crate) claims_challenge: bool,
-    content_type: String,
+    content_type: Option<&'static str>,
     body: Bytes,
 }
 
@@ -126,7 +127,7 @@ impl Answer {
         let inner = error.as_ref().and_then(|error| error.inner.as_ref());
         let request_id = text("request-id")
             .or_else(|| inner.and_then(|inner| inner.request_id.as_deref()))
-            .map(quotable);
+            .and_then(guid);
         let retry_after = retry_after(headers, answered_at.map(SystemTime::from));
         let challenge = text(WWW_AUTHENTICATE.as_str()).unwrap_or_default();
         Self {
@@ -136,7 +137,7 @@ impl Answer {
             heard: heard(status, headers, retry_after),
             answered_at,
             claims_challenge: challenge.contains("claims="),
-            content_type: text(CONTENT_TYPE.as_str()).map_or_else(String::new, quotable),
+            content_type: text(CONTENT_TYPE.as_str()).and_then(media_type),
             place,
             error,
             body,
@@ -161,7 +162,8 @@ impl Answer {
     /// The answer in one sentence: what was asked, status and code.
     pub(crate) fn problem(&self) -> Problem {
         let code = match self.code() {
-            Some(code) => format!(" {}", quotable(code)),
+            Some(code) if is_word(code) => format!(" {code}"),
+            Some(_) => " with a code that is none of Graph's".to_owned(),
             None if self.status.is_success() => String::new(),
             None => format!(" without the error that Graph gives, but {}", self.kind()),
         };
@@ -214,12 +216,35 @@ impl Answer {
     }
 
     fn kind(&self) -> &str {
-        match (self.body.is_empty(), self.content_type.as_str()) {
+        match (self.body.is_empty(), self.content_type) {
             (true, _) => "nothing",
-            (false, "") => "something without a content type",
-            (false, content_type) => content_type,
+            (false, None) => "something of another content type",
+            (false, Some(content_type)) => content_type,
         }
     }
+}
+
+/// Whether `code` is written as Graph writes its codes. Anything else might repeat the password that was sent.
+fn is_word(code: &str) -> bool {
+    let in_code = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    (1..=LONGEST_QUOTE).contains(&code.len()) && code.bytes().all(in_code)
+}
+
+/// An id of a request, which Graph writes as a GUID. Anything else might repeat the password, too.
+fn guid(text: &str) -> Option<String> {
+    let id: Uuid = text.parse().ok()?;
+    Some(id.to_string())
+}
+
+/// The media type that `text` begins with, if it is one of those that are met in Graph's place.
+fn media_type(text: &str) -> Option<&'static str> {
+    let known = [
+        "application/json",
+        "application/xml",
+        "text/html",
+        "text/plain",
+    ];
+    known.into_iter().find(|known| text.starts_with(known))
 }
 
 /// A foreign text, short and without anything a terminal would obey.

@@ -11,7 +11,8 @@ use tracing::subscriber::NoSubscriber;
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    PASSWORD, SECRET, Tenant, config, guid, nobody, raw_server, refusal, request, token,
+    PASSWORD, Reply, SECRET, Tenant, config, guid, nobody, raw_server, refusal, request,
+    request_for, token,
 };
 
 /// What must never be seen, also as JSON writes it.
@@ -38,10 +39,14 @@ fn account() -> Account {
 /// Everything the backend can be made to say.
 async fn everything(backend: &GraphBackend) -> String {
     let outcome = backend.set_password(&request()).await;
+    let batch = [request(), request_for(2), request_for(3)];
+    let outcomes = backend.set_passwords(&batch).await;
     let sign_in = backend.signs_in(&account(), &request().password).await;
     let caller = backend.caller().await;
     let accounts: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
-    let mut shown = format!("{backend:?} {outcome:?} {sign_in:?} {caller:?} {accounts:?}");
+    let mut shown = format!(
+        "{backend:?} {batch:?} {outcome:?} {outcomes:?} {sign_in:?} {caller:?} {accounts:?}"
+    );
     if let Err(error) = caller {
         shown += &error.to_string();
     }
@@ -53,9 +58,13 @@ async fn nothing_secret_is_shown_whatever_the_answers() {
     let echo = secrets().join(" ");
     let json_echo = refusal(403, "Authorization_RequestDenied", &echo);
     let html_echo = ResponseTemplate::new(400).set_body_raw(echo.clone(), "text/html");
+    let code_echo = refusal(403, &echo, "x").insert_header("request-id", echo.as_str());
+    let type_echo = ResponseTemplate::new(403).set_body_raw("x", &echo);
     for (place, answer) in [
         ("an error that repeats the request", json_echo),
         ("a page that repeats the request", html_echo),
+        ("a code that repeats the request", code_echo),
+        ("a content type that repeats the request", type_echo),
         ("a success", ResponseTemplate::new(204)),
     ] {
         let tenant = Tenant::start().await;
@@ -65,6 +74,37 @@ async fn nothing_secret_is_shown_whatever_the_answers() {
         }
         tenant.has_no_roles().await;
         assert_silent(place, &everything(&tenant.backend()).await);
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_shown_whatever_the_answers_to_a_batch() {
+    let echo = secrets().join(" ");
+    let refused = Reply::error(403, &echo, &echo);
+    let item = |id: &str| refused.clone().header("request-id", &echo).item(id);
+    let mut items = [item("1"), item("2"), item("3"), item(&echo)];
+    let mut bodies = vec![json!({"responses": items}), json!({"responses": echo})];
+    for member in ["headers", "body", "status", "id"] {
+        for item in &mut items {
+            item[member] = json!(echo);
+        }
+        bodies.push(json!({"responses": items}));
+    }
+    bodies.push(json!({"responses": [item("1"), Reply::error(404, &echo, &echo).item("1")]}));
+    bodies.push(
+        json!({"responses": [{"id": "1", echo.clone(): echo, "headers": {echo.clone(): echo}}]}),
+    );
+    bodies.push(json!({echo.clone(): echo}));
+    bodies.push(json!(echo));
+    let answers = bodies.iter().map(|body| Reply::new(200).json(body));
+    let refused = Reply::error(400, "BadRequest", &echo).header("x-ms-throttle-scope", &echo);
+    for answer in answers.chain([refused, Reply::new(400).text(&echo, "text/html")]) {
+        let tenant = Tenant::start().await;
+        tenant.answers_batch(ResponseTemplate::from(answer)).await;
+        let backend = tenant.backend();
+        let batch = [request(), request_for(2), request_for(3)];
+        let outcomes = backend.set_passwords(&batch).await;
+        assert_silent("a batch", &format!("{backend:?} {batch:?} {outcomes:?}"));
     }
 }
 
@@ -104,7 +144,8 @@ async fn nothing_secret_is_shown_when_the_answer_is_lost() {
     for graph in [nobody().await, raw_server("").await] {
         let backend = GraphBackend::new(config(&tenant.authority.uri(), &graph)).unwrap();
         let outcome = backend.set_password(&request()).await;
-        assert_silent(&graph, &format!("{backend:?} {outcome:?}"));
+        let outcomes = backend.set_passwords(&[request(), request_for(2)]).await;
+        assert_silent(&graph, &format!("{backend:?} {outcome:?} {outcomes:?}"));
     }
     for authority in [nobody().await, raw_server("").await] {
         let backend = GraphBackend::new(config(&authority, &tenant.graph.uri())).unwrap();
@@ -129,6 +170,11 @@ async fn nothing_secret_is_logged_at_any_level() {
     tenant
         .answers_patch(refusal(401, "InvalidAuthenticationToken", "no"))
         .await;
+    let echo = secrets().join(" ");
+    let items = ["1", "2", &echo].map(|id| Reply::error(404, "X", &echo).item(id));
+    tenant
+        .answers_batch(ResponseTemplate::from(Reply::batch(&items)))
+        .await;
     everything(&tenant.backend()).await;
     let locked = json!({"error": "invalid_grant", "error_codes": [50053]});
     let locked = ResponseTemplate::new(400).set_body_json(locked);
@@ -136,7 +182,12 @@ async fn nothing_secret_is_logged_at_any_level() {
     tenant.authority_says(locked).await;
     everything(&tenant.backend()).await;
     let logged = log.text();
-    for place in ["PATCH http://", "POST http://"] {
+    for place in [
+        "PATCH http://",
+        "POST http://",
+        "/$batch",
+        "nobody asked for",
+    ] {
         assert!(logged.contains(place), "nothing was logged: {logged}");
     }
     assert_silent("the log", &logged);
