@@ -6,6 +6,7 @@
     reason = "clippy.toml permits both in test functions, but not in the helpers beside them"
 )]
 
+mod batches;
 mod caller;
 mod conformance;
 mod listing;
@@ -17,3 +18,4 @@ mod silence;
 mod simulator;
 mod support;
 mod tokens;
+mod turns;

@@ -268,3 +268,67 @@ async fn one_page_is_read_ahead_and_no_more() {
         .filter(|request| request.url.path() == "/v1.0/users");
     assert_eq!(pages.count(), 2);
 }
+
+/// While it is read, accounts move to later pages, or to earlier ones, and some vanish.
+#[tokio::test]
+async fn a_listing_that_changes_while_it_is_read_gives_every_account_once() {
+    let tenant = tenant().await;
+    page(
+        &tenant,
+        "",
+        &[user(1), user(2), user(2)],
+        Some(&link(&tenant, "b")),
+    )
+    .await;
+    // 2 came again, 3 moved to a later page before this one was read
+    page(
+        &tenant,
+        "b",
+        &[user(2), user(4), user(1)],
+        Some(&link(&tenant, "c")),
+    )
+    .await;
+    // a page that holds nothing new, and one that lost all of its accounts
+    page(&tenant, "c", &[user(4), user(2)], Some(&link(&tenant, "d"))).await;
+    page(&tenant, "d", &[], Some(&link(&tenant, "e"))).await;
+    page(&tenant, "e", &[user(3), user(1), user(5)], None).await;
+    assert_eq!(
+        names(&list(&tenant).await.unwrap()),
+        ["user1", "user2", "user4", "user3", "user5"]
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_when_the_listing_starts_again_was_given_once() {
+    let tenant = tenant().await;
+    at("")
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({
+            "value": [user(1), user(2)],
+            "@odata.nextLink": link(&tenant, "b"),
+        })))
+        .up_to_n_times(1)
+        .mount(&tenant.graph)
+        .await;
+    page(&tenant, "", &[user(2), user(4)], Some(&link(&tenant, "b"))).await;
+    let expired = refusal(400, "Directory_ExpiredPageToken", "x");
+    at("b")
+        .respond_with(expired)
+        .up_to_n_times(1)
+        .mount(&tenant.graph)
+        .await;
+    page(&tenant, "b", &[user(3), user(4)], None).await;
+    assert_eq!(
+        names(&list(&tenant).await.unwrap()),
+        ["user1", "user2", "user4", "user3"]
+    );
+}
+
+/// A page that leads to itself is a circle as well, even if no account comes of it.
+#[tokio::test]
+async fn pages_without_accounts_that_lead_in_a_circle_are_an_error_too() {
+    let tenant = tenant().await;
+    page(&tenant, "", &[], Some(&link(&tenant, "b"))).await;
+    page(&tenant, "b", &[], Some(&link(&tenant, "b"))).await;
+    let error = list(&tenant).await.unwrap_err();
+    assert!(error.to_string().contains("in a circle"), "{error}");
+}
