@@ -8,14 +8,18 @@
 
 mod audit;
 mod capability_matrix;
+mod drift;
 mod engine;
 mod generator_distribution;
 mod generator_properties;
 mod generator_rules;
 mod hostile_plan;
+mod leases;
 mod planner;
 mod promises;
+mod settling;
 mod two_runs;
+mod verification;
 mod world;
 mod zoo_backends;
 mod zoo_stores;
