@@ -16,7 +16,7 @@ use rotation_core::testkit::{
 use rotation_core::{
     Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, EventKind, Outcome,
     Problem, RefusalReason, RotationBackend, SetPassword, StopReason, SystemClock, TenantId,
-    VersionState,
+    Verify, VersionState,
 };
 
 use crate::world::{World, crash_after};
@@ -180,23 +180,36 @@ async fn never_lost_at_any_cancellation_point() {
 
 #[tokio::test(start_paused = true)]
 async fn never_lost_at_any_cancellation_point_of_a_verified_rotation() {
-    for sequence in sequences(1) {
-        for (store_name, store_fault) in store_faults() {
-            for polls in 0.. {
-                let (mut world, names) = struck(&sequence, store_fault.clone()).await;
-                world.policy.verify = rotation_core::Verify::Timestamp;
-                let engine = world.engine();
-                let plan = engine.plan(AccountQuery::All).await.unwrap();
-                let crashed = crash_after(polls, engine.run(plan)).await;
-                let context =
-                    format!("verified, [{names}], {store_name}, dropped after {polls} polls");
-                world.assert_nothing_lost(1, &context);
-                if !crashed {
-                    break;
+    let mut crashes = 0;
+    for verify in [Verify::Timestamp, Verify::SignIn] {
+        for sequence in sequences(1) {
+            for (store_name, store_fault) in store_faults() {
+                for polls in 0.. {
+                    let (mut world, names) = struck(&sequence, store_fault.clone()).await;
+                    world.policy.verify = verify;
+                    let audit = MemoryAudit::new();
+                    let engine = world.engine().with_audit(Arc::new(audit.clone()));
+                    let plan = engine.plan(AccountQuery::All).await.unwrap();
+                    let before = world.backend.attempts().len();
+                    let crashed = crash_after(polls, engine.run(plan)).await;
+                    let context =
+                        format!("{verify:?}, [{names}], {store_name}, dropped after {polls} polls");
+                    world.assert_nothing_lost(1, &context);
+                    let sent = world.backend.attempts().len() > before;
+                    assert!(
+                        !sent || has_staged(&audit),
+                        "sent without being on record: {context}"
+                    );
+                    if !crashed {
+                        break;
+                    }
+                    crashes += 1;
                 }
             }
         }
     }
+    println!("{crashes} cancellation points of verified rotations on record");
+    assert!(crashes > 2_000, "only {crashes} cancellation points");
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,6 +248,12 @@ async fn after_any_crash_the_next_run_settles_the_account() {
             }
         }
     }
+}
+
+fn has_staged(audit: &MemoryAudit) -> bool {
+    let events = audit.events();
+    let mut kinds = events.iter().map(|event| &event.kind);
+    kinds.any(|kind| matches!(kind, EventKind::Staged { .. }))
 }
 
 /// Asks the store, at the moment a password arrives, whether it has it, and the audit record whether it says so.
@@ -340,11 +359,10 @@ async fn on_record_before_the_next_step_whenever_the_record_fails() {
             let unrecorded = matches!(report.stopped, Some(StopReason::Unrecorded { .. }));
             assert_eq!(failed, unrecorded, "{context}");
             let sent = world.backend.attempts().len() > before;
-            let told = audit
-                .events()
-                .iter()
-                .any(|event| matches!(event.kind, EventKind::Staged { .. }));
-            assert!(told || !sent, "sent without being on record: {context}");
+            assert!(
+                !sent || has_staged(&audit),
+                "sent without being on record: {context}"
+            );
             // what was applied is committed, although the record failed meanwhile
             let live = world
                 .backend
