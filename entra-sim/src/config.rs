@@ -13,7 +13,8 @@ pub struct Config {
     pub(crate) port: u16,
     #[cfg(feature = "tls")]
     pub(crate) tls: bool,
-    pub(crate) throttle: Option<Throttle>,
+    pub(crate) throttle: Throttle,
+    pub(crate) latency: Duration,
     pub(crate) settings: Settings,
 }
 
@@ -75,10 +76,19 @@ impl Config {
         self
     }
 
-    /// Limits writes; without this call nothing is throttled.
+    /// Limits what every tenant lets through; without this call nothing is throttled. One tenant's own limits:
+    /// [`Tenant::throttle`].
     #[must_use]
     pub fn throttle(mut self, throttle: Throttle) -> Self {
-        self.throttle = Some(throttle);
+        self.throttle = throttle;
+        self
+    }
+
+    /// Answers each request to Graph so much later than it could, in whole milliseconds, however many there are at once;
+    /// default at once. Requests take effect before the wait.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
         self
     }
 

@@ -8,6 +8,9 @@
 //! | `POST /tenants/{t}/users/{u}/checkPassword` | `{"password"}` → `{"current": bool}` |
 //! | `POST /tenants/{t}/users/{u}/setPassword` | `{"password"}`, as somebody else would |
 //! | `DELETE /tenants/{t}/users/{u}` | deletes the user |
+//! | `POST /throttle` | limits all tenants: the JSON of a [`Throttle`], or `"documented"` or `"none"` |
+//! | `POST /tenants/{t}/throttle` | limits this tenant instead; `DELETE`: as all others again |
+//! | `POST /latency` | `{"milliseconds"}` before each answer of Graph |
 //! | `POST /faults` | adds a fault or an array of them |
 //! | `DELETE /faults` | removes all |
 //! | `POST /late` | [`Server::release_late`](crate::Server::release_late) → `{"released"}` |
@@ -31,6 +34,7 @@ use serde_json::{Value, json};
 use crate::fault::Fault;
 use crate::handle::{TenantHandle, UserView};
 use crate::record::{RequestRecord, Totals};
+use crate::throttle::Throttle;
 use crate::world::World;
 
 type Shared = State<Arc<World>>;
@@ -52,6 +56,12 @@ pub(crate) fn router(world: Arc<World>) -> Router<Arc<World>> {
             "/tenants/{tenant}/users/{user}/setPassword",
             post(set_password),
         )
+        .route("/throttle", post(set_throttle))
+        .route(
+            "/tenants/{tenant}/throttle",
+            post(set_tenant_throttle).delete(clear_tenant_throttle),
+        )
+        .route("/latency", post(set_latency))
         .route("/late", post(release_late))
         .route("/faults", post(add_faults).delete(clear_faults))
         .route("/requests", get(requests).delete(clear_requests))
@@ -153,6 +163,49 @@ async fn set_password(
     let (tenant, user) = find_user(&world, &tenant, &user)?;
     tenant.set_password(user.id, &change.password);
     Ok(StatusCode::NO_CONTENT)
+}
+
+type Refusal = (StatusCode, String);
+
+fn throttle(written: Value) -> Result<Throttle, Refusal> {
+    Throttle::from_json(written).map_err(|message| (StatusCode::UNPROCESSABLE_ENTITY, message))
+}
+
+async fn set_throttle(
+    State(world): Shared,
+    Json(written): Json<Value>,
+) -> Result<StatusCode, Refusal> {
+    world.set_throttle(throttle(written)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_tenant_throttle(
+    State(world): Shared,
+    Path(tenant): Path<String>,
+    Json(written): Json<Value>,
+) -> Result<StatusCode, Refusal> {
+    let throttle = throttle(written)?;
+    let tenant = find_tenant(&world, &tenant).map_err(|status| (status, String::new()))?;
+    tenant.set_throttle(Some(throttle));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn clear_tenant_throttle(
+    State(world): Shared,
+    Path(tenant): Path<String>,
+) -> Result<StatusCode, StatusCode> {
+    find_tenant(&world, &tenant)?.set_throttle(None);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+struct Latency {
+    milliseconds: u64,
+}
+
+async fn set_latency(State(world): Shared, Json(latency): Json<Latency>) -> StatusCode {
+    world.set_latency(Duration::from_millis(latency.milliseconds));
+    StatusCode::NO_CONTENT
 }
 
 async fn release_late(State(world): Shared) -> Json<Value> {

@@ -129,16 +129,18 @@ impl Exchange<'_> {
             | Outcome::Omitted
             | Outcome::Reset => None,
         };
-        self.world.records.push(status, self.in_batch, |sequence| RequestRecord {
-            sequence,
-            at: self.world.clock.now(),
-            method: self.method.to_string(),
-            path: self.path.to_owned(),
-            endpoint: self.route.endpoint,
-            account: account.map(|account| account.id),
-            status,
-            in_batch: self.in_batch,
-            faulted,
-        });
+        self.world
+            .records
+            .push(status, self.in_batch, |sequence| RequestRecord {
+                sequence,
+                at: self.world.clock.now(),
+                method: self.method.to_string(),
+                path: self.path.to_owned(),
+                endpoint: self.route.endpoint,
+                account: account.map(|account| account.id),
+                status,
+                in_batch: self.in_batch,
+                faulted,
+            });
     }
 }

@@ -88,7 +88,14 @@ fn send_late(world: &Arc<World>) {
 
 async fn answer(world: &World, received: Received<'_>) -> Outcome {
     match received.uri.path().strip_prefix(graph::VERSION) {
-        Some(path) if path.starts_with('/') => graph_request(world, received, path).await,
+        Some(path) if path.starts_with('/') => {
+            let outcome = graph_request(world, received, path).await;
+            let latency = world.latency();
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            outcome
+        }
         _ => authority_request(world, received).await,
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::directory::{Account, Directory};
 use crate::role::Role;
 use crate::seed::Origin;
+use crate::throttle::Throttle;
 use crate::world::World;
 
 /// A tenant of a running server. Clones share it.
@@ -147,6 +148,11 @@ impl TenantHandle {
         if let Some(account) = self.directory.account(id) {
             account.state().deleted = true;
         }
+    }
+
+    /// Limits this tenant in another way than the others, with its quotas unused, from now on; `None`: as the others.
+    pub fn set_throttle(&self, throttle: Option<Throttle>) {
+        self.world.throttles.set_tenant(self.id(), throttle);
     }
 
     /// Assigns a role, tenant-wide or at the scope of the unit of this name, to a user or

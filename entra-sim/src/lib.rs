@@ -57,7 +57,9 @@ pub use server::Server;
 mod switches;
 pub use switches::{Switches, Unserved};
 mod throttle;
-pub use throttle::{Quota, Throttle};
+pub use throttle::{
+    Cost, Counted, Neighbour, Overrun, Quota, RetryAfter, Scope, Throttle, Throttles,
+};
 #[cfg(feature = "tls")]
 mod tls;
 mod token;

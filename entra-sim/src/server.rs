@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::front;
 use crate::handle::TenantHandle;
 use crate::record::{RequestRecord, Totals};
+use crate::throttle::Throttle;
 use crate::wire::{Plain, Plug, WireListener};
 use crate::world::World;
 
@@ -117,6 +118,16 @@ impl Server {
             .collect()
     }
 
+    /// Limits every tenant that has no limits of its own, with all quotas unused, from now on.
+    pub fn set_throttle(&self, throttle: Throttle) {
+        self.world.set_throttle(throttle);
+    }
+
+    /// Answers each request to Graph so much later than it could, see [`Config::latency`].
+    pub fn set_latency(&self, latency: Duration) {
+        self.world.set_latency(latency);
+    }
+
     /// Adds a rule of misfortune, after those already there.
     pub fn add_fault(&self, fault: Fault) {
         self.world.faults.add(fault);
@@ -154,7 +165,7 @@ impl Server {
     }
 
     /// Puts accounts, faults, quotas and records back as they were at the start; requests still on their way get lost. Roles that were
-    /// granted or revoked at run time and the clock stay.
+    /// granted or revoked at run time, limits and latency that were set, and the clock stay.
     pub fn reset(&self) {
         self.world.reset();
     }

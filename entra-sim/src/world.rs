@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::jwt::Signer;
 use crate::late::LateRequests;
 use crate::record::Records;
 use crate::rng::Rng;
-use crate::throttle::Throttles;
+use crate::throttle::{Throttle, Throttles};
 
 /// The state behind one server.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct World {
     tenants: Vec<Arc<Directory>>,
     by_id: HashMap<Uuid, usize>,
     by_domain: HashMap<String, usize>,
+    latency_ms: AtomicU64,
     requests: AtomicU64,
     request_space: u64,
 }
@@ -43,10 +45,15 @@ impl World {
     pub(crate) fn build(config: Config, base_url: String) -> io::Result<Self> {
         let clock = Clock::default();
         let seed = config.seed.unwrap_or_else(Rng::fresh_seed);
+        let started = clock.now();
+        let throttles = Throttles::new(config.throttle, started);
         let (mut by_id, mut by_domain) = (HashMap::new(), HashMap::new());
         let mut tenants = Vec::with_capacity(config.tenants.len());
-        for (index, tenant) in config.tenants.into_iter().enumerate() {
-            let directory = Directory::build(tenant, seed, clock.now())?;
+        for (index, mut tenant) in config.tenants.into_iter().enumerate() {
+            let throttle = tenant.throttle.take();
+            let directory = Directory::build(tenant, seed, started)?;
+            throttles.set_users(directory.id, directory.accounts().len());
+            throttles.set_tenant(directory.id, throttle);
             let twice = by_id.insert(directory.id, index).is_some();
             let domains = directory
                 .domains
@@ -66,23 +73,26 @@ impl World {
             }
             tenants.push(Arc::new(directory));
         }
-        Ok(Self {
+        let world = Self {
             base_url,
-            started: clock.now(),
+            started,
             clock,
             signer: Signer::new()?,
             control_token: Uuid::new_v4().simple().to_string(),
             faults: Faults::new(seed),
             late: LateRequests::default(),
             records: Records::new(config.settings.kept_records),
-            throttles: Throttles::new(config.throttle),
+            throttles,
             settings: config.settings,
             tenants,
             by_id,
             by_domain,
+            latency_ms: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             request_space: Rng::fresh_seed(),
-        })
+        };
+        world.set_latency(config.latency);
+        Ok(world)
     }
 
     pub(crate) fn tenants(&self) -> &[Arc<Directory>] {
@@ -101,6 +111,21 @@ impl World {
         self.tenants.get(*self.by_id.get(&id)?)
     }
 
+    /// How much later than it could Graph answers.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.latency_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Limits every tenant that has no limits of its own.
+    pub(crate) fn set_throttle(&self, throttle: Throttle) {
+        self.throttles.set(throttle, self.clock.now());
+    }
+
     /// Puts accounts, faults, quotas and records back as they were at the start.
     pub(crate) fn reset(&self) {
         for account in self.tenants.iter().flat_map(|tenant| tenant.accounts()) {
@@ -108,7 +133,7 @@ impl World {
         }
         self.faults.clear();
         self.late.take_all();
-        self.throttles.reset();
+        self.throttles.reset(self.clock.now());
         self.records.clear();
     }
 

@@ -36,6 +36,8 @@ impl Directory {
         for group in tenant.groups {
             add_group(&mut access, group, &people, &mut rng)?;
         }
+        // Of their own, so that the number of accounts changes nothing in the ids and secrets of apps.
+        let mut rng = Rng::derived(seed, &format!("{domain}/apps"));
         let mut service_principals = Vec::with_capacity(tenant.apps.len());
         for app in tenant.apps {
             let roles = app.roles.clone();

@@ -41,14 +41,17 @@ impl GraphError {
         }
     }
 
-    /// Too many requests; not applied.
-    pub(crate) fn throttled(retry_after: u64) -> Self {
-        Self::new(
+    /// Too many requests; not applied. `Retry-After` may say anything or be absent.
+    pub(crate) fn throttled(retry_after: Option<String>) -> Self {
+        let error = Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequests",
             "Please retry again later.",
-        )
-        .header(header::RETRY_AFTER, retry_after.to_string())
+        );
+        match retry_after {
+            Some(words) => error.header(header::RETRY_AFTER, words),
+            None => error,
+        }
     }
 
     #[must_use]

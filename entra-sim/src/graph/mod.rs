@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 mod caller;
 pub(crate) use caller::Caller;
+mod cost;
 mod error;
 pub(crate) use error::{GraphError, Ids, with_ids};
 mod filter;
@@ -21,12 +22,11 @@ mod units;
 mod user_json;
 mod users;
 
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, Route};
 use crate::reply::Reply;
-use crate::throttle::Overrun;
 use crate::world::World;
 
 /// The version that is served; `beta` is not.
@@ -55,21 +55,12 @@ impl Call<'_> {
 
     /// Throttles, authorises, answers.
     pub(crate) fn answer(&self) -> Result<Reply, GraphError> {
-        let writes = self.method != Method::GET;
-        if !writes {
-            return self.read();
-        }
-        let now = self.world.clock.now();
-        let tenant = self.directory.id;
-        let throttles = &self.world.throttles;
-        let usage = throttles.admit(self.caller.client_id, tenant, now)?;
-        let reply = self.write()?;
-        Ok(match usage {
-            Some(usage) => reply.header(
-                HeaderName::from_static("x-ms-throttle-limit-percentage"),
-                &usage,
-            ),
-            None => reply,
+        self.throttled(|| {
+            if self.method == Method::GET {
+                self.read()
+            } else {
+                self.write()
+            }
         })
     }
 
@@ -117,17 +108,4 @@ fn method_not_allowed() -> GraphError {
         "Request_BadRequest",
         "Specified HTTP method is not allowed for the request target.",
     )
-}
-
-impl From<Overrun> for GraphError {
-    fn from(overrun: Overrun) -> Self {
-        let header = HeaderName::from_static;
-        Self::throttled(overrun.retry_after)
-            .header(header("x-ms-throttle-scope"), overrun.scope)
-            .header(
-                header("x-ms-throttle-information"),
-                "WriteLimitExceeded".to_owned(),
-            )
-            .header(header("x-ms-throttle-limit-percentage"), overrun.usage)
-    }
 }

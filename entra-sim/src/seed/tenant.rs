@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{App, Group, Unit, User};
 use crate::role::Role;
 use crate::switches::Switches;
+use crate::throttle::Throttle;
 
 /// Who checks the passwords of a domain's users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub struct Tenant {
     pub(crate) banned_words: Vec<String>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
+    pub(crate) throttle: Option<Throttle>,
 }
 
 impl Tenant {
@@ -66,6 +68,7 @@ impl Tenant {
             banned_words: Vec::new(),
             replication_lag: Duration::ZERO,
             switches: Switches::default(),
+            throttle: None,
         }
     }
 
@@ -144,6 +147,13 @@ impl Tenant {
     #[must_use]
     pub fn replication_lag(mut self, lag: Duration) -> Self {
         self.replication_lag = lag;
+        self
+    }
+
+    /// Limits what this tenant lets through in another way than the [server's](crate::Config::throttle).
+    #[must_use]
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
         self
     }
 

@@ -154,6 +154,51 @@ async fn users_come_in_windows_and_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn limits_and_latency_can_be_set() {
+    let server = start(Tenant::demo(60)).await;
+    let client = Client::first_app(&server).await;
+    let own = format!("/tenants/{}/throttle", server.tenant().domain());
+    let set = async |path: &str, content: Value| {
+        control(&server, Method::POST, path, Some(content)).await.0
+    };
+    let limit = |count: u32| json!({"appInTenant": {"count": count, "seconds": 1000}});
+    let passed = async || {
+        let mut passed = 0;
+        for _ in 0..5 {
+            passed += u32::from(client.reset(UPN).await == 204);
+        }
+        passed
+    };
+    assert_eq!(passed().await, 5);
+    assert_eq!(set("/throttle", limit(2)).await, 204);
+    assert_eq!(passed().await, 2);
+    assert_eq!(set(&own, limit(3)).await, 204);
+    assert_eq!(passed().await, 3);
+    assert_eq!(set(&own, "none".into()).await, 204);
+    assert_eq!(passed().await, 5);
+    assert_eq!(control(&server, Method::DELETE, &own, None).await.0, 204);
+    assert_eq!(set("/throttle", "documented".into()).await, 204);
+    assert_eq!(passed().await, 5);
+
+    for (path, content, expected) in [
+        ("/throttle", json!("much"), 422),
+        ("/throttle", json!({"app": {"count": 0, "seconds": 1}}), 422),
+        ("/tenants/nowhere/throttle", json!("none"), 404),
+        ("/latency", json!({"milliseconds": -1}), 422),
+        ("/latency", json!({"milliseconds": 40}), 204),
+    ] {
+        assert_eq!(
+            set(path, content.clone()).await,
+            expected,
+            "{path} {content}"
+        );
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(client.reset(UPN).await, 204);
+    assert!(began.elapsed() >= std::time::Duration::from_millis(40));
+}
+
+#[tokio::test]
 async fn a_malformed_fault_is_refused() {
     let server = start(Tenant::demo(60)).await;
     for fault in [

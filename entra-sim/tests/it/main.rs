@@ -21,6 +21,7 @@ mod permissions;
 mod roles;
 mod support;
 mod targets;
+mod throttle_models;
 mod throttling;
 #[cfg(feature = "tls")]
 mod tls;
