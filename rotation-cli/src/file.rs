@@ -66,7 +66,8 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn directory(path: &Path) -> &Path {
+/// The one that holds the file `path`.
+pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

@@ -3,23 +3,26 @@
 //! Wiring only: what is due, who may rotate whom and how a run goes is decided in `rotation-core`.
 //!
 //! ```text
-//! args ─► config ─► wiring ─► preflight ─► survey ─► job ─► summary ─► exit
-//!                                                     ├─► progress (stderr)
-//!                                                     └─► events (file)
+//! args ─► config ─► wiring ─► preflight ─► survey ─► fleet ─► summary ─► exit
+//!                                                      ├─► progress (stderr)
+//!                                                      └─► events (file)
 //! ```
 
 mod args;
 mod audit;
 mod clock;
 mod command;
+mod concurrent;
 mod config;
 mod events;
 mod exit;
 mod file;
+mod fleet;
 mod interrupt;
 mod job;
 mod log;
 mod named;
+mod obstructed;
 mod output;
 mod preflight;
 mod progress;

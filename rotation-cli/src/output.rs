@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use miette::IntoDiagnostic;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -41,11 +44,29 @@ pub(crate) fn accounts(number: u64) -> String {
     }
 }
 
-/// Tells a person something on stderr.
+/// So much time, for people: in two units, which say enough.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = Duration::from_secs(time.as_secs_f64().round() as u64);
+    let text = humantime::format_duration(seconds).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Tells a person something on stderr, above what stays in place there.
 pub(crate) fn note(text: &str) {
     // where stderr is gone there is nobody to tell
-    let _gone = writeln!(io::stderr(), "{text}");
+    let tell = || drop(writeln!(io::stderr(), "{text}"));
+    match SCREEN.get() {
+        Some(screen) => screen.suspend(tell),
+        None => tell(),
+    }
 }
+
+/// The lines that stay in place at the lower end of a terminal.
+pub(crate) fn screen() -> &'static ProgressBar {
+    SCREEN.get_or_init(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))
+}
+
+static SCREEN: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Whether a person looks at stderr.
 pub(crate) fn stderr_is_terminal() -> bool {

@@ -1,5 +1,10 @@
-//! What must hold before anything is sent: the store opens, every tenant lets us in, and we may set passwords there.
+//! What must hold before anything is sent: the store opens, a tenant lets us in, and we may set passwords there. Where
+//! that does not hold for one tenant, the others go on without it.
 
+use std::collections::HashMap;
+use std::pin::pin;
+
+use futures::StreamExt;
 use rotation_core::{
     Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
     RotationBackend, RuleSet, TenantId, Verify, capability,
@@ -7,8 +12,10 @@ use rotation_core::{
 use uuid::Uuid;
 
 use crate::args::Common;
+use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::obstructed::Obstructed;
 use crate::output;
 use crate::wiring::Tenant;
 use crate::wiring::store::{self, OpenStore, Stores};
@@ -30,7 +37,10 @@ pub(crate) enum Purpose {
 /// Everything a command needs, known to work.
 pub(crate) struct Ready {
     pub(crate) store: OpenStore,
+    /// At least one, unless none was asked for.
     pub(crate) tenants: Vec<ReadyTenant>,
+    /// The others.
+    pub(crate) obstructed: Vec<Obstructed>,
 }
 
 /// A tenant that let us in.
@@ -53,36 +63,44 @@ impl Ready {
     }
 }
 
-/// Checks everything, says on stderr what it found, and gives what is needed to go on.
+/// Checks everything, all tenants at the same time, says on stderr what it found, and gives what is needed to go on.
 ///
 /// # Errors
-/// [`Exit::Preflight`](crate::exit::Exit::Preflight) if anything does not hold.
+/// [`Exit::Preflight`](crate::exit::Exit::Preflight) if the store does not open, a tenant is configured twice, or none of
+/// them can be worked in.
 pub(crate) async fn check(
     config: &Config,
     tenants: Vec<Tenant>,
     purpose: Purpose,
     common: &Common,
 ) -> Result<Ready, Failure> {
-    let mut findings = Findings {
-        quiet: common.quiet,
-        untold: None,
-        wrong: 0,
-    };
+    let (all, mut findings) = (tenants.len(), Findings::new(common, tenants.len()));
     findings.heading("store");
     let stores = Stores::of(config).map_err(Failure::usage)?;
     let store = stores.open().await.map_err(|error| store::problem(&error));
     let store = findings.take(store, |_| format!("{} opens", stores.name()));
-    let mut ready = Vec::new();
-    for tenant in tenants {
-        findings.heading(&tenant.name);
+
+    let sign_in = async |tenant: Tenant| {
         let caller = tenant.backend.caller().await;
-        let caller = caller.map_err(|error| error.problem().clone());
+        (tenant, caller.map_err(|error| error.problem().clone()))
+    };
+    let mut callers = pin!(in_order(tenants, config.engine.tenants_at_once, sign_in));
+    let (mut ready, mut obstructed) = (Vec::new(), Vec::new());
+    let mut names = HashMap::new();
+    let mut twins = false;
+    while let Some((tenant, caller)) = callers.next().await {
+        findings.heading(&tenant.name);
         let signed_in =
             |caller: &Caller| format!("signed in to tenant {} as {}", caller.tenant, caller.id);
         let Some(caller) = findings.take(caller, signed_in) else {
+            obstructed.push(Obstructed::outside(&tenant, findings.problems()));
             continue;
         };
-        findings.tell(check_tenant(&tenant.name, &caller, &ready));
+        findings.tell(check_tenant(&tenant.name, &caller));
+        if let Some(twin) = names.insert(caller.tenant.clone(), tenant.name.clone()) {
+            twins = true;
+            findings.tell(Err(configured_twice(&twin)));
+        }
         if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
             findings.tell(check_role(&caller, config.policy.rules));
@@ -90,43 +108,62 @@ pub(crate) async fn check(
                 findings.tell(Ok(WHAT_SIGN_IN_NEEDS.to_owned()));
             }
         }
-        ready.push(ReadyTenant { tenant, caller });
+        let problems = findings.problems();
+        let tenant = ReadyTenant { tenant, caller };
+        if problems.is_empty() {
+            ready.push(tenant);
+        } else {
+            obstructed.push(Obstructed::inside(&tenant, problems));
+        }
     }
-    match store {
-        Some(store) if findings.wrong == 0 => Ok(Ready {
-            store,
-            tenants: ready,
-        }),
-        _ => Err(Failure::preflight(miette::miette!(
-            "the preflight said no, so nothing was sent: see ✗ above"
-        ))),
+    let Some(store) = store else {
+        return Err(refused());
+    };
+    if twins || (ready.is_empty() && all > 0) {
+        return Err(refused());
     }
+    findings.conclude(ready.len(), all);
+    Ok(Ready {
+        store,
+        tenants: ready,
+        obstructed,
+    })
 }
 
-/// What came of reading the accounts of the tenant `name`, before anything was sent.
-pub(crate) fn unreadable(name: &str, error: &BackendError) -> Failure {
+/// What there is to say once everything that is wrong was said.
+pub(crate) fn refused() -> Failure {
     Failure::preflight(miette::miette!(
-        "the accounts of {name} cannot be read, so nothing was sent: {error}"
+        "the preflight said no, so nothing was sent: see ✗ above"
     ))
 }
 
-/// The token must be for the tenant that was configured, and for each tenant once.
-fn check_tenant(name: &str, caller: &Caller, before: &[ReadyTenant]) -> Result<String, Problem> {
+/// Says that the accounts of `tenant` cannot be read, before anything was sent.
+pub(crate) fn unreadable(tenant: &ReadyTenant, error: &BackendError) -> Obstructed {
+    let name = &tenant.tenant.name;
+    let message =
+        format!("the accounts of {name} cannot be read, so nothing was sent there: {error}");
+    let mut problem = error.problem().clone();
+    problem.message = message;
+    output::note(name);
+    tell_problem(&problem);
+    Obstructed::inside(tenant, vec![problem])
+}
+
+/// The token must be for the tenant that was configured.
+fn check_tenant(name: &str, caller: &Caller) -> Result<String, Problem> {
     if name.parse::<Uuid>().is_ok() && TenantId::new(name) != caller.tenant {
         let message = format!("the token is for tenant {}, expected {name}", caller.tenant);
         return Err(Problem::new(message).with_fix("check `id` and `cloud`"));
     }
-    if let Some(twin) = before
-        .iter()
-        .find(|ready| ready.caller.tenant == caller.tenant)
-    {
-        let message = format!(
-            "the same tenant as {}, which is configured too",
-            twin.tenant.name
-        );
-        return Err(Problem::new(message).with_fix("remove one of the two"));
-    }
     Ok("the token is for this tenant".to_owned())
+}
+
+/// Two runs over one tenant under one id would not be told apart, so this is no matter of one tenant.
+fn configured_twice(twin: &str) -> Problem {
+    Problem::new(format!(
+        "the same tenant as {twin}, which is configured too"
+    ))
+    .with_fix("remove one of the two")
 }
 
 fn check_permission(caller: &Caller) -> Result<String, Problem> {
@@ -163,17 +200,33 @@ fn check_role(caller: &Caller, rules: RuleSet) -> Result<String, Problem> {
     }
 }
 
-/// Says what holds and what does not, and counts the latter.
+/// Says what holds and what does not, and keeps the latter.
 struct Findings {
+    /// Only what does not hold is said.
+    terse: bool,
     quiet: bool,
     /// What the next finding is about, as long as nobody was told.
     untold: Option<String>,
-    wrong: usize,
+    problems: Vec<Problem>,
 }
 
 impl Findings {
+    /// With more tenants than this nobody reads what holds for each.
+    const MOST_TENANTS: usize = 10;
+
+    fn new(common: &Common, tenants: usize) -> Self {
+        let many = tenants > Self::MOST_TENANTS && common.verbose == 0;
+        Self {
+            terse: common.quiet || many,
+            quiet: common.quiet,
+            untold: None,
+            problems: Vec::new(),
+        }
+    }
+
     fn heading(&mut self, name: &str) {
-        if self.quiet {
+        self.problems.clear();
+        if self.terse {
             self.untold = Some(name.to_owned());
         } else {
             output::note(name);
@@ -195,19 +248,40 @@ impl Findings {
 
     fn tell(&mut self, found: Result<String, Problem>) {
         match found {
-            Ok(what) if self.quiet => tracing::debug!(what, "preflight"),
+            Ok(what) if self.terse => tracing::debug!(what, "preflight"),
             Ok(what) => output::note(&format!("  ✓ {what}")),
             Err(problem) => {
-                self.wrong += 1;
                 if let Some(name) = self.untold.take() {
                     output::note(&name);
                 }
-                output::note(&format!("  ✗ {problem}"));
-                if let Some(fix) = &problem.fix {
-                    output::note(&format!("    → {fix}"));
-                }
+                tell_problem(&problem);
+                self.problems.push(problem);
             }
         }
+    }
+
+    /// What does not hold since the last heading.
+    fn problems(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Says how many tenants can be worked in, unless that was seen.
+    fn conclude(&self, ready: usize, all: usize) {
+        if ready < all || (self.terse && !self.quiet) {
+            let others = if ready < all {
+                ", the others are left out"
+            } else {
+                ""
+            };
+            output::note(&format!("✓ {ready} of {all} tenants{others}"));
+        }
+    }
+}
+
+fn tell_problem(problem: &Problem) {
+    output::note(&format!("  ✗ {problem}"));
+    if let Some(fix) = &problem.fix {
+        output::note(&format!("    → {fix}"));
     }
 }
 
@@ -227,13 +301,13 @@ mod tests {
     #[test]
     fn a_token_of_another_tenant_is_refused() {
         let other = "22222222-2222-3333-4444-555555555555";
-        let problem = check_tenant(other, &caller(), &[]).unwrap_err();
+        let problem = check_tenant(other, &caller()).unwrap_err();
         assert!(
             problem.message.ends_with(&format!("expected {other}")),
             "{problem}"
         );
         for name in ["11111111-2222-3333-4444-555555555555", "contoso.com"] {
-            assert!(check_tenant(name, &caller(), &[]).is_ok(), "{name}");
+            assert!(check_tenant(name, &caller()).is_ok(), "{name}");
         }
     }
 

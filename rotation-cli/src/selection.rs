@@ -1,7 +1,7 @@
 //! Which accounts a run takes: all that are due or only the unsettled ones, of them those of the reviewed plan, and no
 //! more than the maximum.
 
-use rotation_core::{AccountQuery, Caller, Engine, Plan, ReviewedPlan, StoreError};
+use rotation_core::{AccountQuery, Caller, Engine, Plan, ReviewedPlan, SkipReason, StoreError};
 
 /// What the command line lets a run take, over all tenants.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +9,7 @@ pub(crate) struct Selection<'a> {
     /// Only what earlier runs left unsettled.
     unsettled: bool,
     reviewed: Option<&'a ReviewedPlan>,
-    room: Option<u64>,
+    max: Option<u64>,
 }
 
 impl<'a> Selection<'a> {
@@ -18,7 +18,7 @@ impl<'a> Selection<'a> {
         Self {
             unsettled: false,
             reviewed,
-            room: max,
+            max,
         }
     }
 
@@ -27,11 +27,11 @@ impl<'a> Selection<'a> {
         Self {
             unsettled: true,
             reviewed: None,
-            room: None,
+            max: None,
         }
     }
 
-    /// The next tenant's plan, in which nothing else is rotated.
+    /// One tenant's plan, in which nothing else is rotated, whatever the other tenants take.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -52,16 +52,44 @@ impl<'a> Selection<'a> {
         if let Some(reviewed) = self.reviewed {
             plan = plan.only(reviewed);
         }
-        if let Some(room) = self.room {
-            plan = plan.at_most(room);
-        }
         Ok(plan)
     }
 
-    /// So many accounts of that tenant were taken.
-    pub(crate) fn took(&mut self, accounts: u64) {
-        if let Some(room) = &mut self.room {
-            *room = room.saturating_sub(accounts);
+    /// `plan` with no more accounts rotated than are this tenant's part of the maximum.
+    pub(crate) fn part<'p>(&self, plan: Plan<'p>, part: u64) -> Plan<'p> {
+        match self.max {
+            Some(max) => plan.within(part, SkipReason::BeyondMaximum { max }),
+            None => plan,
         }
+    }
+
+    /// How many of `due` accounts of the next tenant are its part of the maximum, with `taken` of it taken before.
+    pub(crate) fn part_of(&self, due: u64, taken: u64) -> u64 {
+        match self.max {
+            Some(max) => due.min(max.saturating_sub(taken)),
+            None => due,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_maximum_is_shared_out_to_the_last_account() {
+        let parts = |max, due: &[u64]| {
+            let selection = Selection::due(None, max);
+            let share = |taken: &mut u64, due: &u64| {
+                let part = selection.part_of(*due, *taken);
+                *taken += part;
+                Some(part)
+            };
+            due.iter().scan(0, share).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(None, &[3, 0, 5]), [3, 0, 5]);
+        assert_eq!(parts(Some(0), &[3, 0, 5]), [0, 0, 0]);
+        assert_eq!(parts(Some(4), &[3, 0, 5]), [3, 0, 1]);
+        assert_eq!(parts(Some(100), &[3, 0, 5]), [3, 0, 5]);
     }
 }

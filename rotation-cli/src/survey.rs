@@ -3,14 +3,21 @@
 //! So a directory that cannot be read to its end costs nothing, and progress knows how far it has to go. The price is
 //! that accounts are listed twice.
 
-use futures::TryStreamExt;
-use rotation_core::{Decision, Engine, ReviewedPlan};
+use std::future::ready;
+use std::pin::pin;
+
+use futures::{StreamExt, TryStreamExt};
+use rotation_core::{
+    BackendError, Decision, Engine, RateController, ReviewedPlan, RotationBackend,
+};
 
 use crate::args::Common;
 use crate::audit::AuditRecord;
+use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::named::Named;
+use crate::obstructed::Obstructed;
 use crate::output;
 use crate::preflight::{self, ReadyTenant};
 use crate::selection::Selection;
@@ -23,11 +30,16 @@ use crate::wiring::store::OpenStore;
 pub(crate) struct Surveyed {
     pub(crate) ready: ReadyTenant,
     pub(crate) engine: Engine,
-    /// How many accounts are to be rotated.
+    /// How many accounts are to be rotated: this tenant's part of the maximum, if there is one.
     pub(crate) rotate: u64,
 }
 
 impl Surveyed {
+    /// What says how fast this tenant may be gone through.
+    pub(crate) fn rate(&self) -> Option<RateController> {
+        self.ready.tenant.backend.rate().cloned()
+    }
+
     /// The same, with everything that is decided and done put on record.
     pub(crate) fn recording(self, audit: &AuditRecord) -> Self {
         let engine = audit.written_by(self.engine);
@@ -35,29 +47,44 @@ impl Surveyed {
     }
 }
 
-/// Looks at every account, and sets nothing.
+/// Looks at every account of all tenants, several at once, and sets nothing. Tenants whose accounts cannot be read are said
+/// to be, and put to `obstructed`.
 ///
 /// # Errors
-/// If an account cannot be read.
+/// If the store cannot be read, or the accounts of no tenant.
 pub(crate) async fn survey(
     config: &Config,
     common: &Common,
     store: &OpenStore,
     tenants: Vec<ReadyTenant>,
-    mut selection: Selection<'_>,
-    named: &mut Named,
+    selection: Selection<'_>,
+    named: &Named,
+    obstructed: &mut Vec<Obstructed>,
 ) -> Result<Vec<Surveyed>, Failure> {
-    let mut surveyed = Vec::new();
-    for tenant in tenants {
+    let look = async |tenant: ReadyTenant| {
         let policy = config.policy.clone();
         let engine = tenant.tenant.engine(config, policy, &store.store)?;
-        let rotate = count(&engine, &tenant, common, &selection, named).await?;
-        selection.took(rotate);
-        surveyed.push(Surveyed {
-            ready: tenant,
-            engine,
-            rotate,
-        });
+        let due = count(&engine, &tenant, common, selection, named).await?;
+        Ok::<_, Failure>((tenant, engine, due))
+    };
+    let mut looks = pin!(in_order(tenants, config.engine.tenants_at_once, look));
+    let (mut surveyed, mut taken) = (Vec::new(), 0);
+    while let Some((tenant, engine, due)) = looks.next().await.transpose()? {
+        match due {
+            Ok(due) => {
+                let rotate = selection.part_of(due, taken);
+                taken += rotate;
+                surveyed.push(Surveyed {
+                    ready: tenant,
+                    engine,
+                    rotate,
+                });
+            }
+            Err(error) => obstructed.push(preflight::unreadable(&tenant, &error)),
+        }
+    }
+    if surveyed.is_empty() {
+        return Err(preflight::refused());
     }
     Ok(surveyed)
 }
@@ -74,21 +101,21 @@ pub(crate) fn tell_what_no_longer_matches(reviewed: &ReviewedPlan, surveyed: &[S
     }
 }
 
+/// How many accounts are due in one tenant.
 async fn count(
     engine: &Engine,
     tenant: &ReadyTenant,
     common: &Common,
-    selection: &Selection<'_>,
-    named: &mut Named,
-) -> Result<u64, Failure> {
-    let unreadable = |error| preflight::unreadable(&tenant.tenant.name, &error);
+    selection: Selection<'_>,
+    named: &Named,
+) -> Result<Result<u64, BackendError>, Failure> {
     let (caller, query) = (tenant.caller.clone(), wiring::query(common));
     let plan = selection.plan(engine, caller, query).await;
-    let mut plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
-    let mut rotate = 0;
-    while let Some(planned) = plan.try_next().await.map_err(unreadable)? {
+    let plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
+    let due = plan.try_fold(0, |due, planned| {
         named.see(&planned.account);
-        rotate += u64::from(matches!(planned.decision, Decision::Rotate { .. }));
-    }
-    Ok(rotate)
+        let rotate = matches!(planned.decision, Decision::Rotate { .. });
+        ready(Ok(due + u64::from(rotate)))
+    });
+    Ok(due.await)
 }

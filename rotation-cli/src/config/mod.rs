@@ -1,12 +1,14 @@
 //! `rotation.toml`: its shape, and what must hold before anything is done with it.
 
 mod document;
+mod engine;
 mod error;
 mod redact;
 mod store;
 mod suggest;
 
 pub(crate) use document::{Document, Step, below};
+pub(crate) use engine::Engine;
 pub(crate) use error::ConfigError;
 #[cfg(feature = "exec")]
 pub(crate) use store::Exec;
@@ -17,6 +19,7 @@ pub(crate) use store::{Kind, Stores};
 pub(crate) use store::{OpenBao, OpenBaoAuth, OpenBaoAuthKind};
 pub(crate) use suggest::nearest;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rotation_core::Policy;
@@ -29,6 +32,7 @@ use serde::{Deserialize, Deserializer};
 pub(crate) struct Config {
     pub(crate) policy: Policy,
     pub(crate) stores: Stores,
+    pub(crate) engine: Engine,
     pub(crate) audit: Audit,
     pub(crate) tenants: Vec<Tenant>,
     document: Document,
@@ -42,6 +46,8 @@ struct Shape {
     // its keys depend on its kind
     #[serde(rename = "store")]
     _store: IgnoredAny,
+    #[serde(default)]
+    engine: Engine,
     #[serde(default)]
     audit: Audit,
     #[serde(default, rename = "tenant")]
@@ -142,12 +148,14 @@ impl Config {
         let Shape {
             policy,
             _store,
+            engine,
             audit,
             tenants,
         } = document.parse()?;
         let config = Self {
             policy,
             stores: Stores::read(&document)?,
+            engine,
             audit,
             tenants,
             document,
@@ -170,16 +178,17 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         check_policy(&self.policy, &self.document)?;
+        self.engine.check(&self.document)?;
         if self.tenants.is_empty() {
             return Err(self
                 .document
                 .error(&[], "no tenant: expected at least one `[[tenant]]`")
                 .with_help("`rotation init` in an empty directory shows one"));
         }
+        let mut before = HashSet::new();
         for (index, tenant) in self.tenants.iter().enumerate() {
             let at = [Step::Key("tenant"), Step::Index(index), Step::Key("id")];
-            let mut before = self.tenants.iter().take(index);
-            if before.any(|earlier| earlier.id.eq_ignore_ascii_case(&tenant.id)) {
+            if !before.insert(tenant.id.to_ascii_lowercase()) {
                 let message = format!("tenant `{}` is configured twice", tenant.id);
                 return Err(self
                     .document

@@ -150,6 +150,44 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
             vec!["unknown field `enable`", "did you mean `enabled`?"],
         ),
         (
+            format!("[engine]\ntenant_at_once = 3\n{STORE}{TENANT}"),
+            2,
+            vec![
+                "unknown field `tenant_at_once`",
+                "did you mean `tenants_at_once`?",
+            ],
+        ),
+        (
+            format!("[engine]\nbatch = true\n{STORE}{TENANT}"),
+            2,
+            vec!["wanted string"],
+        ),
+        (
+            format!("[engine]\nbatch = \"allways\"\n{STORE}{TENANT}"),
+            2,
+            vec!["unknown variant `allways`", "did you mean `always`?"],
+        ),
+        (
+            format!("[engine]\nbatch = \"auto\"\ntenants_at_once = 0\n{STORE}{TENANT}"),
+            3,
+            vec!["tenants_at_once of 0, expected 1 to 4096"],
+        ),
+        (
+            format!("[engine]\nrequests_at_once = 5000\n{STORE}{TENANT}"),
+            2,
+            vec!["requests_at_once of 5000, expected 1 to 4096"],
+        ),
+        (
+            format!("[engine]\nrequests_at_once = -1\n{STORE}{TENANT}"),
+            2,
+            vec!["`-1`, expected"],
+        ),
+        (
+            format!("[policy]\nmax_per_tenant = -1\n{STORE}{TENANT}"),
+            2,
+            vec!["`-1`, expected"],
+        ),
+        (
             format!("{STORE}lease = \"60 dayz\"\n{TENANT}"),
             5,
             vec!["\"60 dayz\" is not a length of time"],

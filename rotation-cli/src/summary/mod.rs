@@ -7,6 +7,8 @@ use rotation_core::{AccountProblem, Problem, Report, RunId, StopReason, TenantId
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::obstructed::Obstructed;
+use crate::preflight::ReadyTenant;
 use crate::reason::Reasons;
 
 /// What was done in all tenants.
@@ -28,12 +30,20 @@ pub(crate) struct Summary {
 /// What was done in one tenant.
 #[derive(Debug, Serialize)]
 pub(crate) struct TenantSummary {
-    tenant: TenantId,
+    /// Among those that were asked for.
+    #[serde(skip)]
+    place: usize,
+    /// Its GUID, if it got so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
     name: String,
     #[serde(flatten)]
     totals: Totals,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<StopReason>,
+    /// Why nothing was sent there, if that is so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obstacles: Vec<Problem>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     events_lost: bool,
     #[serde(serialize_with = "as_counts")]
@@ -63,6 +73,7 @@ struct Totals {
 }
 
 impl Totals {
+    /// But for the time, since tenants are rotated at the same time.
     fn add(&mut self, other: &Self) {
         self.rotated += other.rotated;
         self.settled += other.settled;
@@ -73,7 +84,6 @@ impl Totals {
         self.left_to_others += other.left_to_others;
         self.drifted += other.drifted;
         self.not_tried += other.not_tried;
-        self.seconds += other.seconds;
         self.requests += other.requests;
         self.throttled += other.throttled;
     }
@@ -81,16 +91,38 @@ impl Totals {
 
 impl TenantSummary {
     /// Nothing was done yet.
-    pub(crate) fn new(tenant: TenantId, name: &str) -> Self {
+    pub(crate) fn new(ready: &ReadyTenant) -> Self {
+        let id = Some(ready.caller.tenant.clone());
+        Self::nothing(ready.tenant.place, id, ready.tenant.name.clone())
+    }
+
+    /// Nothing was done, because of obstacles.
+    pub(crate) fn left_out(tenant: Obstructed) -> Self {
         Self {
+            obstacles: tenant.problems,
+            ..Self::nothing(tenant.place, tenant.id, tenant.name)
+        }
+    }
+
+    fn nothing(place: usize, tenant: Option<TenantId>, name: String) -> Self {
+        Self {
+            place,
             tenant,
-            name: name.to_owned(),
+            name,
             totals: Totals::default(),
             stopped: None,
+            obstacles: Vec::new(),
             events_lost: false,
             reasons: Reasons::default(),
             problems: Vec::new(),
         }
+    }
+
+    /// All stopped before the turn of its `due` accounts came.
+    pub(crate) fn not_begun(mut self, due: u64) -> Self {
+        self.totals.not_tried = due;
+        self.stopped = Some(StopReason::Interrupted);
+        self
     }
 
     /// What the run did.
@@ -107,8 +139,8 @@ impl TenantSummary {
         self
     }
 
-    /// What kept the run from beginning.
-    pub(crate) fn with_obstacle(self, problem: Problem) -> Self {
+    /// The store kept the run from beginning.
+    pub(crate) fn with_unreadable_store(self, problem: Problem) -> Self {
         Self {
             stopped: Some(StopReason::Unreadable { problem }),
             ..self
@@ -131,7 +163,25 @@ impl TenantSummary {
 
     /// Whether the run came to its own end.
     pub(crate) fn is_whole(&self) -> bool {
-        self.stopped.is_none() && !self.events_lost
+        self.stopped.is_none() && self.obstacles.is_empty() && !self.events_lost
+    }
+
+    /// Whether what happens can no longer be written down, so that nothing more must happen anywhere.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.events_lost || matches!(self.stopped, Some(StopReason::Unrecorded { .. }))
+    }
+
+    /// Whether it stopped by itself, because going on would have done harm.
+    fn has_tripped(&self) -> bool {
+        let harmless = |stopped: &StopReason| {
+            matches!(
+                stopped,
+                StopReason::Interrupted | StopReason::Unreadable { .. }
+            )
+        };
+        self.stopped
+            .as_ref()
+            .is_some_and(|stopped| !harmless(stopped))
     }
 
     /// What was asked of the directory.
@@ -181,9 +231,20 @@ impl Summary {
         }
     }
 
-    pub(crate) fn add(&mut self, tenant: TenantSummary) {
-        self.totals.add(&tenant.totals);
-        self.tenants.push(tenant);
+    /// What was done in each tenant, in the order in which they were asked for.
+    pub(crate) fn with_tenants(mut self, tenants: impl Iterator<Item = TenantSummary>) -> Self {
+        self.tenants.extend(tenants);
+        self.tenants.sort_by_key(|tenant| tenant.place);
+        for tenant in &self.tenants {
+            self.totals.add(&tenant.totals);
+        }
+        self
+    }
+
+    /// How long it took, all tenants together.
+    pub(crate) fn with_seconds(mut self, seconds: f64) -> Self {
+        self.totals.seconds = seconds;
+        self
     }
 
     pub(crate) fn rotated(&self) -> u64 {
@@ -213,13 +274,6 @@ impl Summary {
         accounts.iter().sum::<u64>() == 0 && self.tenants.iter().all(TenantSummary::is_whole)
     }
 
-    /// Whether what happens can no longer be written down, so that nothing more must happen.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.tenants.iter().any(|tenant| {
-            tenant.events_lost || matches!(tenant.stopped, Some(StopReason::Unrecorded { .. }))
-        })
-    }
-
     /// How the program ends after this.
     pub(crate) fn exit(&self) -> Exit {
         let denied = self.totals.denied > 0 || !self.missing.is_empty();
@@ -231,24 +285,12 @@ impl Summary {
 
     /// The same where denied accounts are no surprise.
     pub(crate) fn exit_but_for_denials(&self) -> Exit {
-        let tripped = |tenant: &TenantSummary| {
-            matches!(
-                tenant.stopped,
-                Some(
-                    StopReason::Canary { .. }
-                        | StopReason::Failures { .. }
-                        | StopReason::LeaseLost { .. }
-                        | StopReason::Unrecorded { .. }
-                )
-            )
-        };
-        let cut_short = |tenant: &TenantSummary| tenant.stopped.is_some() || tenant.events_lost;
         let failures = self.totals.failed + self.totals.unsettled;
         if self.interrupted {
             Exit::Interrupted
-        } else if self.tenants.iter().any(tripped) {
+        } else if self.tenants.iter().any(TenantSummary::has_tripped) {
             Exit::Stopped
-        } else if failures > 0 || self.tenants.iter().any(cut_short) {
+        } else if failures > 0 || !self.tenants.iter().all(TenantSummary::is_whole) {
             Exit::Incomplete
         } else {
             Exit::Done

@@ -2,13 +2,19 @@
 
 use rotation_core::{AccountProblem, Problem, StopReason};
 
-use super::{Summary, TenantSummary};
+use super::{Summary, TenantSummary, Totals};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::reason::Reasons;
 
 /// How many problems a page shows; the events have all.
 const MOST_PROBLEMS: usize = 10;
+
+/// How many tenants have a line of their own.
+const MOST_TENANTS: usize = 50;
+
+/// How many reasons to stop, or not to begin, are shown.
+const MOST_STOPS: usize = 20;
 
 impl Summary {
     /// Prints the page.
@@ -26,6 +32,7 @@ impl Summary {
         output::line(&format!("\n{}", self.next_step()))
     }
 
+    /// A line for each tenant, those with trouble first, and one for all.
     fn print_counts(&self) -> Result<(), Failure> {
         let mut table = output::table(&[
             "tenant",
@@ -36,21 +43,29 @@ impl Summary {
             "unsettled",
             "seconds",
         ]);
-        for tenant in &self.tenants {
-            let totals = &tenant.totals;
-            let counts = [
-                totals.rotated,
-                totals.skipped,
-                totals.denied,
-                totals.failed,
-                totals.unsettled,
-            ];
-            let mut row = vec![tenant.name.clone()];
-            row.extend(counts.map(|count| count.to_string()));
-            row.push(format!("{:.1}", totals.seconds));
-            table.add_row(row);
+        let mut tenants: Vec<_> = self.tenants.iter().collect();
+        tenants.sort_by_key(|tenant| tenant.standing());
+        let (shown, rest) = tenants.split_at(tenants.len().min(MOST_TENANTS));
+        for tenant in shown {
+            table.add_row(row(&tenant.name, &tenant.totals));
         }
-        output::line(&table.trim_fmt())
+        if tenants.len() > 1 {
+            let name = format!("all {} tenants", tenants.len());
+            table.add_row(row(&name, &self.totals));
+        }
+        output::line(&table.trim_fmt())?;
+        let worst = rest.first().map(|tenant| tenant.standing());
+        match worst {
+            None => Ok(()),
+            Some(Standing::Well) => output::line(&format!(
+                "… and {} more, all well: `--format json` has all",
+                rest.len()
+            )),
+            Some(_) => output::line(&format!(
+                "… and {} more: `--format json` has all",
+                rest.len()
+            )),
+        }
     }
 
     /// What not every run has to tell.
@@ -104,7 +119,67 @@ impl Summary {
 
     /// Prints what stopped a run, and what became of accounts that were not rotated.
     pub(crate) fn print_trouble(&self) -> Result<(), Failure> {
-        self.tenants.iter().try_for_each(print_trouble)
+        self.print_stops()?;
+        if self.totals.not_tried > 0 {
+            output::line(&format!(
+                "{} not tried any more: as they were",
+                output::accounts(self.totals.not_tried)
+            ))?;
+        }
+        let problems = self.tenants.iter().flat_map(|tenant| &tenant.problems);
+        let shown = problems.take(MOST_PROBLEMS);
+        shown.clone().try_for_each(print_problem)?;
+        let all = self.totals.failed + self.totals.unsettled;
+        match all - shown.count() as u64 {
+            0 => Ok(()),
+            more => output::line(&format!("\n… and {more} more: `--events FILE` has all")),
+        }
+    }
+
+    /// What ended runs early or kept them from beginning: each once, with the tenants that it happened to.
+    fn print_stops(&self) -> Result<(), Failure> {
+        let mut stops: Vec<(Stop<'_>, Vec<&str>)> = Vec::new();
+        for tenant in &self.tenants {
+            let left_out = tenant.obstacles.iter().map(|problem| Stop {
+                what: format!("left out, nothing was sent: {problem}"),
+                fix: problem.fix.as_deref(),
+                then: "then run `rotation apply` again: what is done stays done",
+            });
+            let stopped = tenant.stopped.iter().map(|stopped| self.stop(stopped));
+            for stop in left_out.chain(stopped) {
+                match stops.iter_mut().find(|(known, _)| *known == stop) {
+                    Some((_, names)) => names.push(&tenant.name),
+                    None => stops.push((stop, vec![&tenant.name])),
+                }
+            }
+        }
+        for (stop, names) in stops.iter().take(MOST_STOPS) {
+            output::line(&format!("\n{}: {}", named(names), stop.what))?;
+            if let Some(fix) = stop.fix {
+                output::line(&format!("  → {fix}"))?;
+            }
+            output::line(&format!("  → {}", stop.then))?;
+        }
+        match stops.len().saturating_sub(MOST_STOPS) {
+            0 => Ok(()),
+            more => output::line(&format!(
+                "\n… and {more} more of the like: `--format json` has all"
+            )),
+        }
+    }
+
+    fn stop<'a>(&self, stopped: &'a StopReason) -> Stop<'a> {
+        let what = match stopped {
+            StopReason::Interrupted if !self.interrupted => {
+                "stopped with the others, because of what happened there".to_owned()
+            }
+            _ => describe(stopped),
+        };
+        Stop {
+            what,
+            fix: problem_of(stopped).and_then(|problem| problem.fix.as_deref()),
+            then: how_to_resume(stopped),
+        }
     }
 
     fn next_step(&self) -> &'static str {
@@ -123,23 +198,60 @@ impl Summary {
     }
 }
 
-fn print_trouble(tenant: &TenantSummary) -> Result<(), Failure> {
-    if let Some(stopped) = &tenant.stopped {
-        output::line(&format!("\n{}: {}", tenant.name, describe(stopped)))?;
-        output::line(&format!("  → {}", next_move(stopped)))?;
+impl TenantSummary {
+    fn standing(&self) -> Standing {
+        if self.has_tripped() || self.events_lost {
+            Standing::Stopped
+        } else if !self.is_whole() {
+            Standing::CutShort
+        } else if self.totals.failed + self.totals.unsettled > 0 {
+            Standing::WithFailures
+        } else {
+            Standing::Well
+        }
     }
-    if tenant.totals.not_tried > 0 {
-        output::line(&format!(
-            "{} under way and not tried any more: as they were",
-            output::accounts(tenant.totals.not_tried)
-        ))?;
-    }
-    let shown = tenant.problems.iter().take(MOST_PROBLEMS);
-    shown.clone().try_for_each(print_problem)?;
-    let all = tenant.totals.failed + tenant.totals.unsettled;
-    match all - shown.len() as u64 {
-        0 => Ok(()),
-        more => output::line(&format!("\n… and {more} more: `--events FILE` has all")),
+}
+
+/// How a tenant came out of it, the worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Stopped,
+    CutShort,
+    WithFailures,
+    Well,
+}
+
+/// Why a run ended early or did not begin, and what to do about it.
+#[derive(PartialEq, Eq)]
+struct Stop<'a> {
+    what: String,
+    fix: Option<&'a str>,
+    then: &'static str,
+}
+
+fn row(name: &str, totals: &Totals) -> Vec<String> {
+    let counts = [
+        totals.rotated,
+        totals.skipped,
+        totals.denied,
+        totals.failed,
+        totals.unsettled,
+    ];
+    let mut row = vec![name.to_owned()];
+    row.extend(counts.map(|count| count.to_string()));
+    row.push(format!("{:.1}", totals.seconds));
+    row
+}
+
+/// "a, b and 7 more"
+fn named(names: &[&str]) -> String {
+    const MOST: usize = 3;
+    match names.len().saturating_sub(MOST) {
+        0 => names.join(", "),
+        more => {
+            let first: Vec<_> = names.iter().take(MOST).copied().collect();
+            format!("{} and {more} more", first.join(", "))
+        }
     }
 }
 
@@ -156,25 +268,35 @@ fn print_fix(problem: &Problem) -> Result<(), Failure> {
     }
 }
 
-/// What to do after a run that stopped early.
-fn next_move(stopped: &StopReason) -> &str {
-    let (problem, otherwise) = match stopped {
-        StopReason::Canary { problem, .. } | StopReason::Failures { problem, .. } => (
-            problem,
-            "find out why, then run it again: what is done stays done",
-        ),
-        StopReason::LeaseLost { problem } => (
-            problem,
-            "look at the store, then run it again: that settles what was under way",
-        ),
-        StopReason::Unrecorded { problem } => (
-            problem,
-            "make room for the record, or correct [audit] path; then run it again: that settles what was under way",
-        ),
-        StopReason::Unreadable { problem } => (problem, "try again later: what is done stays done"),
-        _ => return "run it again to go on",
-    };
-    problem.fix.as_deref().unwrap_or(otherwise)
+fn problem_of(stopped: &StopReason) -> Option<&Problem> {
+    match stopped {
+        StopReason::Canary { problem, .. }
+        | StopReason::Failures { problem, .. }
+        | StopReason::LeaseLost { problem }
+        | StopReason::Unreadable { problem }
+        | StopReason::Unrecorded { problem } => Some(problem),
+        _ => None,
+    }
+}
+
+/// What to do after a run that stopped early, once what is wrong is mended.
+fn how_to_resume(stopped: &StopReason) -> &'static str {
+    match stopped {
+        StopReason::Interrupted => {
+            "run `rotation apply` again: it settles what was under way, and goes on"
+        }
+        StopReason::LeaseLost { .. } => {
+            "look at the store, then run `rotation apply` again: that settles what was under way, and goes on"
+        }
+        StopReason::Unreadable { .. } => {
+            "run `rotation apply` again later: what is done stays done"
+        }
+        StopReason::Unrecorded { .. } => {
+            "make room for the record, or correct [audit] path; then run `rotation apply` again: that settles what was \
+             under way, and goes on"
+        }
+        _ => "find out why, then run `rotation apply` again: what is done stays done",
+    }
 }
 
 fn describe(stopped: &StopReason) -> String {

@@ -6,7 +6,9 @@ pub(crate) mod store;
 use std::sync::Arc;
 
 use backend_graph::{Cloud, Credential, GraphBackend, GraphConfig};
-use rotation_core::{AccountQuery, Engine, EngineOptions, Policy, RotationBackend, SecretStore};
+use rotation_core::{
+    AccountQuery, Engine, EngineOptions, Policy, RateControl, RotationBackend, SecretStore,
+};
 
 use crate::args::{Common, Sharded};
 use crate::config::{self, Config, ConfigError, Step, nearest};
@@ -17,6 +19,8 @@ use secret::SecretPlace;
 /// A tenant, and the way to its directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant {
+    /// Among those that were asked for.
+    pub(crate) place: usize,
     /// As in the configuration.
     pub(crate) name: String,
     pub(crate) backend: Arc<GraphBackend>,
@@ -48,11 +52,15 @@ pub(crate) fn tenants(
     common: &Common,
     sharded: Sharded,
 ) -> Result<Vec<Tenant>, Failure> {
+    // what is learned of a quota that tenants share is learned once
+    let rate = RateControl::with_requests_at_once(config.engine.requests_at_once);
     asked(config, common, sharded)?
         .into_iter()
-        .map(|(index, tenant)| {
-            let backend = backend(config, index, tenant).map_err(Failure::usage)?;
+        .enumerate()
+        .map(|(place, (index, tenant))| {
+            let backend = backend(config, index, tenant, &rate).map_err(Failure::usage)?;
             Ok(Tenant {
+                place,
                 name: tenant.id.clone(),
                 backend: Arc::new(backend),
             })
@@ -120,6 +128,7 @@ fn backend(
     config: &Config,
     index: usize,
     tenant: &config::Tenant,
+    rate: &RateControl,
 ) -> Result<GraphBackend, ConfigError> {
     let at = At { config, index };
     let place = SecretPlace {
@@ -131,7 +140,8 @@ fn backend(
     let credential = Credential::ClientSecret(place.read(env.as_deref(), file.as_deref())?);
     let graph = GraphConfig::new(&tenant.id, &tenant.client_id, credential)
         .with_cloud(cloud(&at, &tenant.cloud)?)
-        .with_pim(tenant.pim);
+        .with_pim(tenant.pim)
+        .with_rate_control(rate.clone());
     GraphBackend::new(graph).map_err(|error| at.refused(&error))
 }
 

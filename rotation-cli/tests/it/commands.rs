@@ -128,8 +128,9 @@ fn apply_rotates_up_to_a_maximum_then_the_rest_then_nothing() {
         assert!(!summary[key].is_null(), "{key}: {summary}");
     }
     assert_eq!(summary["failed"], 0, "{summary}");
+    let batches = summary["rotated"].as_u64().unwrap().div_ceil(20);
     assert!(
-        summary["requests"].as_u64() > summary["rotated"].as_u64(),
+        summary["requests"].as_u64().unwrap() > batches + 10,
         "reads count too: {summary}"
     );
     let events = world.read("events.jsonl");

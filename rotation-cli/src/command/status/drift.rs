@@ -1,19 +1,23 @@
 //! Passwords that somebody else changed after we set ours, as the directories have it.
 
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::pin::pin;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use rotation_core::{AccountKey, Drift, Policy, RunId, TenantId, Version};
+use rotation_core::{AccountKey, BackendError, Drift, Policy, RunId, TenantId, Version};
 use serde::Serialize;
 
 use super::minute;
 use crate::args::{Common, Sharded};
+use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::preflight::{self, Purpose};
+use crate::preflight::{self, Purpose, Ready, ReadyTenant};
+use crate::wiring::store::OpenStore;
 use crate::{stored, wiring};
 
 /// What the directories say.
@@ -21,6 +25,8 @@ use crate::{stored, wiring};
 pub(super) struct Directories {
     /// The tenants that were asked.
     pub(super) tenants: Vec<TenantId>,
+    /// Those that could not be asked, as they are configured.
+    pub(super) left_out: Vec<String>,
     /// When the password of an account was changed, if that was not us.
     changed: BTreeMap<AccountKey, Timestamp>,
 }
@@ -42,7 +48,7 @@ impl Directories {
     /// Signs in to the tenants, and looks at their accounts.
     ///
     /// # Errors
-    /// If one does not let us in, or its accounts cannot be read.
+    /// If none lets us in and read its accounts, or the store cannot be read.
     pub(super) async fn look(
         config: &Config,
         common: &Common,
@@ -51,33 +57,40 @@ impl Directories {
         let mut interrupt = Interrupt::listen()?;
         let tenants = wiring::tenants(config, common, sharded)?;
         let looking = async {
-            let ready = preflight::check(config, tenants, Purpose::Plan, common).await?;
-            // whatever a run would make of it
-            let policy = Policy {
-                drift: Drift::Report,
-                ..config.policy.clone()
-            };
+            let Ready {
+                store,
+                tenants,
+                obstructed,
+            } = preflight::check(config, tenants, Purpose::Plan, common).await?;
             let mut seen = Self {
                 tenants: Vec::new(),
+                left_out: obstructed.into_iter().map(|tenant| tenant.name).collect(),
                 changed: BTreeMap::new(),
             };
-            for tenant in &ready.tenants {
-                let store = &ready.store.store;
-                let engine = tenant.tenant.engine(config, policy.clone(), store)?;
-                let plan = engine.plan_as(tenant.caller.clone(), wiring::query(common));
-                let mut plan = plan.await.map_err(|error| stored::failure(&error))?;
-                let unreadable = |error| preflight::unreadable(&tenant.tenant.name, &error);
-                while let Some(planned) = plan.try_next().await.map_err(unreadable)? {
-                    let key = AccountKey {
-                        tenant: tenant.caller.tenant.clone(),
-                        account: planned.account.id,
-                    };
-                    seen.changed
-                        .extend(planned.drifted.map(|changed| (key, changed)));
+            let all = tenants.len();
+            {
+                let look = async |tenant: ReadyTenant| {
+                    let changed = changed(config, common, &store, &tenant).await;
+                    (tenant, changed)
+                };
+                let mut looks = pin!(in_order(tenants, config.engine.tenants_at_once, look));
+                while let Some((tenant, changed)) = looks.next().await {
+                    match changed? {
+                        Ok(changed) => {
+                            seen.tenants.push(tenant.caller.tenant);
+                            seen.changed.extend(changed);
+                        }
+                        Err(error) => {
+                            let obstructed = preflight::unreadable(&tenant, &error);
+                            seen.left_out.push(obstructed.name);
+                        }
+                    }
                 }
-                seen.tenants.push(tenant.caller.tenant.clone());
             }
-            ready.store.close().await;
+            if seen.tenants.is_empty() && all > 0 {
+                return Err(preflight::refused());
+            }
+            store.close().await;
             Ok(seen)
         };
         interrupt.during(looking).await
@@ -98,6 +111,32 @@ impl Directories {
             changed_at,
         })
     }
+}
+
+/// When somebody else changed the passwords of one tenant's accounts.
+async fn changed(
+    config: &Config,
+    common: &Common,
+    store: &OpenStore,
+    tenant: &ReadyTenant,
+) -> Result<Result<BTreeMap<AccountKey, Timestamp>, BackendError>, Failure> {
+    // whatever a run would make of it
+    let policy = Policy {
+        drift: Drift::Report,
+        ..config.policy.clone()
+    };
+    let engine = tenant.tenant.engine(config, policy, &store.store)?;
+    let plan = engine.plan_as(tenant.caller.clone(), wiring::query(common));
+    let plan = plan.await.map_err(|error| stored::failure(&error))?;
+    let changed = plan.try_fold(BTreeMap::new(), |mut changed, planned| {
+        let key = AccountKey {
+            tenant: tenant.caller.tenant.clone(),
+            account: planned.account.id,
+        };
+        changed.extend(planned.drifted.map(|at| (key, at)));
+        ready(Ok(changed))
+    });
+    Ok(changed.await)
 }
 
 pub(super) fn print(drifted: &[Drifted]) -> Result<(), Failure> {

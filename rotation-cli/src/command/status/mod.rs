@@ -82,6 +82,9 @@ struct Status {
     /// If the directories were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     drifted: Option<Vec<Drifted>>,
+    /// The tenants whose directories could not be asked, as they are configured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     /// If the store can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     at_work: Option<Vec<AtWork>>,
@@ -139,6 +142,10 @@ impl Status {
         Self {
             unsettled: Vec::new(),
             drifted: directories.is_some().then(Vec::new),
+            left_out: directories
+                .as_ref()
+                .map(|seen| seen.left_out.clone())
+                .unwrap_or_default(),
             at_work: None,
             copies: Vec::new(),
             history: history.then(Vec::new),
@@ -183,9 +190,11 @@ impl Status {
         }
     }
 
-    /// Whether the store knows which password is live, and nobody else has changed it.
+    /// Whether the store knows which password is live, and nobody else has changed it, as far as was asked.
     fn is_well(&self) -> bool {
-        self.unsettled.is_empty() && self.drifted.as_ref().is_none_or(Vec::is_empty)
+        self.unsettled.is_empty()
+            && self.left_out.is_empty()
+            && self.drifted.as_ref().is_none_or(Vec::is_empty)
     }
 
     fn add_pending(&mut self, version: &Version) {
@@ -208,6 +217,11 @@ impl Status {
         self.print_unsettled()?;
         if let Some(drifted) = &self.drifted {
             drift::print(drifted)?;
+            for name in &self.left_out {
+                output::line(&format!(
+                    "{name}: not asked, so nothing is known of drift there\n"
+                ))?;
+            }
         }
         self.print_at_work()?;
         copies::print(&self.copies)?;
@@ -291,8 +305,5 @@ fn minute(time: Timestamp) -> String {
 }
 
 fn age(seconds: i64) -> String {
-    let seconds = u64::try_from(seconds).unwrap_or(0);
-    // two units say enough: "3days 4h"
-    let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    output::span(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }

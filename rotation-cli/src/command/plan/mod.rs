@@ -1,24 +1,30 @@
 //! `rotation plan`: what would be rotated, and why not the rest.
 
+mod spool;
+
 use std::io::{self, Write};
 use std::path::Path;
+use std::pin::pin;
 
-use futures::TryStreamExt;
-use rotation_core::{Decision, PlanEntry, PlanHeader, PlanWriter, Planned, TenantId};
+use futures::{StreamExt, TryStreamExt};
+use rotation_core::{BackendError, Decision, PlanEntry, PlanHeader, PlanWriter};
 use serde::Serialize;
 
 use crate::args::{Common, Format, Plan};
 use crate::clock;
+use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::file::Draft;
 use crate::interrupt::Interrupt;
 use crate::named::Named;
 use crate::output;
-use crate::preflight::{self, Purpose, Ready};
+use crate::preflight::{self, Purpose, Ready, ReadyTenant};
 use crate::reason::{ReasonCount, Reasons};
 use crate::stored;
 use crate::wiring;
+use crate::wiring::store::OpenStore;
+use spool::{Spool, Spooled};
 
 /// How many accounts a person reads; the plan document has all.
 const MOST_ROWS: usize = 50;
@@ -29,7 +35,7 @@ pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
     let tenants = wiring::tenants(&config, common, args.sharded)?;
     let planning = async {
         let ready = preflight::check(&config, tenants, Purpose::Plan, common).await?;
-        plan(&config, common, &ready, args.out.as_deref()).await
+        plan(&config, common, ready, args.out.as_deref()).await
     };
     interrupt.during(planning).await
 }
@@ -37,7 +43,7 @@ pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
 async fn plan(
     config: &Config,
     common: &Common,
-    ready: &Ready,
+    ready: Ready,
     path: Option<&Path>,
 ) -> Result<Exit, Failure> {
     let header = PlanHeader::new(
@@ -50,49 +56,91 @@ async fn plan(
     let mut sink = Sink {
         document,
         page: Page::default(),
-        named: Named::new(&common.accounts),
     };
-    for tenant in &ready.tenants {
-        let policy = config.policy.clone();
-        let engine = tenant.tenant.engine(config, policy, &ready.store.store)?;
-        let name = &tenant.tenant.name;
-        let unreadable = |error| preflight::unreadable(name, &error);
-        let plan = engine
-            .plan_as(tenant.caller.clone(), wiring::query(common))
-            .await;
-        let mut plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
-        while let Some(planned) = plan.try_next().await.map_err(unreadable)? {
-            let taken = sink.take(&tenant.caller.tenant, &planned);
-            taken.map_err(|error| unwritable(path, &error))?;
+    let named = Named::new(&common.accounts);
+    let Ready {
+        store,
+        tenants,
+        obstructed,
+    } = ready;
+    let mut left_out: Vec<_> = obstructed.into_iter().map(|tenant| tenant.name).collect();
+    let all = tenants.len();
+    let mut unreadable = 0;
+    {
+        let decide = async |tenant: ReadyTenant| {
+            let spool = decide(config, common, &store, &tenant, &named, path).await;
+            (tenant, spool)
+        };
+        let at_once = config.engine.tenants_at_once;
+        let mut spools = pin!(in_order(tenants, at_once, decide));
+        while let Some((tenant, spool)) = spools.next().await {
+            match spool? {
+                Ok(spool) => spool
+                    .read(|entry| sink.take(entry))
+                    .map_err(|error| unwritable(path, &error))?,
+                Err(error) => {
+                    unreadable += 1;
+                    left_out.push(preflight::unreadable(&tenant, &error).name);
+                }
+            }
         }
+    }
+    if unreadable == all && all > 0 {
+        return Err(preflight::refused());
     }
     sink.document
         .finish()
         .map_err(|error| unwritable(path, &error))?;
-    sink.page.print(common.format, path)?;
-    let missing = sink.named.missing();
+    sink.page.print(common.format, path, &left_out)?;
+    let missing = named.missing();
     for name in &missing {
         output::note(&format!("no account {name} in any of these tenants"));
     }
-    Ok(if missing.is_empty() {
+    Ok(if missing.is_empty() && left_out.is_empty() {
         Exit::Done
     } else {
         Exit::Incomplete
     })
 }
 
-/// Where decisions go as they come.
+/// Decides on every account of one tenant.
+async fn decide(
+    config: &Config,
+    common: &Common,
+    store: &OpenStore,
+    tenant: &ReadyTenant,
+    named: &Named,
+    path: Option<&Path>,
+) -> Result<Result<Spooled, BackendError>, Failure> {
+    let policy = config.policy.clone();
+    let engine = tenant.tenant.engine(config, policy, &store.store)?;
+    let plan = engine.plan_as(tenant.caller.clone(), wiring::query(common));
+    let plan = plan.await;
+    let mut plan = plan.map_err(|error| stored::failure(&error).at_preflight())?;
+    let mut spool = Spool::new(path).map_err(unspoolable)?;
+    loop {
+        match plan.try_next().await {
+            Ok(Some(planned)) => {
+                named.see(&planned.account);
+                let entry = PlanEntry::new(tenant.caller.tenant.clone(), &planned);
+                spool.add(&entry).map_err(unspoolable)?;
+            }
+            Ok(None) => return spool.finish().map(Ok).map_err(unspoolable),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// Where decisions go, tenant by tenant.
 struct Sink {
     document: Document,
     page: Page,
-    named: Named,
 }
 
 impl Sink {
-    fn take(&mut self, tenant: &TenantId, planned: &Planned) -> io::Result<()> {
-        self.named.see(&planned.account);
-        self.page.add(planned);
-        self.document.add(&PlanEntry::new(tenant.clone(), planned))
+    fn take(&mut self, entry: &PlanEntry) -> io::Result<()> {
+        self.page.add(entry);
+        self.document.add(entry)
     }
 }
 
@@ -135,6 +183,14 @@ impl Document {
     }
 }
 
+fn unspoolable(error: io::Error) -> Failure {
+    Failure::usage(miette::miette!(
+        help = "decisions are kept there until all of a tenant are made; the variable TMPDIR names another folder, if the \
+                plan goes to no file",
+        "cannot write a temporary file beside the plan: {error}"
+    ))
+}
+
 fn unwritable(path: Option<&Path>, error: &io::Error) -> Failure {
     Failure::usage(match path {
         None => miette::miette!("cannot write the plan to stdout: {error}"),
@@ -154,30 +210,36 @@ struct Page {
 }
 
 impl Page {
-    fn add(&mut self, planned: &Planned) {
-        self.reasons.add(&planned.decision);
-        let decision = match planned.decision {
+    fn add(&mut self, entry: &PlanEntry) {
+        self.reasons.add(&entry.decision);
+        let decision = match entry.decision {
             Decision::Rotate { .. } => "rotate",
             Decision::Deny { .. } => "deny",
             Decision::Skip { .. } => return,
         };
         if self.rows.len() < MOST_ROWS {
-            let name = planned.account.user_name.clone();
-            self.rows
-                .push([decision.to_owned(), name, planned.decision.to_string()]);
+            let (name, reason) = (entry.upn.clone(), entry.reason.clone());
+            self.rows.push([decision.to_owned(), name, reason]);
         }
     }
 
-    fn print(&self, format: Format, path: Option<&Path>) -> Result<(), Failure> {
+    fn print(
+        &self,
+        format: Format,
+        path: Option<&Path>,
+        left_out: &[String],
+    ) -> Result<(), Failure> {
         match (format, path) {
-            (Format::Table, _) => self.print_table(path),
-            (Format::Json, Some(path)) => output::json(&Written::new(path, &self.reasons)),
+            (Format::Table, _) => self.print_table(path, left_out),
+            (Format::Json, Some(path)) => {
+                output::json(&Written::new(path, &self.reasons, left_out))
+            }
             // the document itself went to stdout
             (Format::Json, None) => Ok(()),
         }
     }
 
-    fn print_table(&self, path: Option<&Path>) -> Result<(), Failure> {
+    fn print_table(&self, path: Option<&Path>, left_out: &[String]) -> Result<(), Failure> {
         let mut counts = output::table(&["accounts", "decision", "reason"]);
         for count in self.reasons.counts() {
             counts.add_row([
@@ -199,6 +261,11 @@ impl Page {
         if more > 0 {
             output::line(&format!(
                 "… and {more} more: --out FILE or --format json has all"
+            ))?;
+        }
+        if let tenants @ 1.. = left_out.len() {
+            output::line(&format!(
+                "Left out: {tenants} of the tenants, because of what is said on stderr with ✗"
             ))?;
         }
         output::line(&match path {
@@ -223,16 +290,20 @@ struct Written<'a> {
     skip: u64,
     deny: u64,
     reasons: Vec<ReasonCount<'a>>,
+    /// The tenants that could not be looked into, as they are configured.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    left_out: &'a [String],
 }
 
 impl<'a> Written<'a> {
-    fn new(path: &Path, reasons: &'a Reasons) -> Self {
+    fn new(path: &Path, reasons: &'a Reasons, left_out: &'a [String]) -> Self {
         Self {
             plan: path.display().to_string(),
             rotate: reasons.rotate(),
             skip: reasons.skip(),
             deny: reasons.deny(),
             reasons: reasons.counts(),
+            left_out,
         }
     }
 }
