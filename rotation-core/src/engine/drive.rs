@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::batcher;
@@ -102,13 +101,7 @@ pub(super) async fn work(
     let served = async {
         tokio::join!(
             serve_store(engine, stage_worker, commit_worker),
-            // an answer is taken whenever the run is polled, however much else there is to do
-            unconstrained(serve_backend(
-                engine,
-                &shared.pace,
-                &shared.lease,
-                set_worker
-            )),
+            serve_backend(engine, &shared.pace, &shared.lease, set_worker),
             serve_audit(engine, &unrecorded, audit_worker),
             shared.lease.keep(),
         );
