@@ -247,15 +247,19 @@ impl RotationBackend for MemoryBackend {
         &self,
         account: &AccountId,
     ) -> Result<Option<Timestamp>, BackendError> {
+        pause().await;
         let account = self.lock().read(account);
+        pause().await;
         Ok(account.and_then(|account| account.password_changed))
     }
 
     async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {
-        match self.lock().live.get(&account.id) {
-            Some(live) if live == password.expose() => SignIn::Right,
-            _ => SignIn::Wrong,
-        }
+        pause().await;
+        let right = self
+            .live_password(&account.id)
+            .is_some_and(|live| live == password.expose());
+        pause().await;
+        if right { SignIn::Right } else { SignIn::Wrong }
     }
 }
 
