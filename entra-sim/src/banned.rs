@@ -46,15 +46,28 @@ const MIN_NAME: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Banned {
     words: Vec<String>,
+    /// The same by their first byte.
+    by_first: Vec<Vec<String>>,
 }
 
 impl Banned {
     pub(crate) fn new(tenant_words: &[String]) -> Self {
         let own = tenant_words.iter().map(String::as_str);
-        let mut words: Vec<String> = GLOBAL.iter().copied().chain(own).map(normalise).collect();
+        let words = GLOBAL.iter().copied().chain(own);
+        let mut words: Vec<String> = words
+            .filter(|word| !word.is_empty())
+            .map(normalise)
+            .collect();
         // The longest match counts once, instead of its parts counting each.
         words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
-        Self { words }
+        let mut by_first = vec![Vec::new(); 256];
+        for word in &words {
+            let first = word.bytes().next().map(usize::from);
+            if let Some(begun) = first.and_then(|first| by_first.get_mut(first)) {
+                begun.push(word.clone());
+            }
+        }
+        Self { words, by_first }
     }
 
     /// Whether the password is refused for a user with these names.
@@ -76,6 +89,9 @@ impl Banned {
     /// One point per banned word found, one per character left.
     fn score(&self, mut password: String) -> usize {
         let mut found = 0;
+        if !self.occurs_in(&password) {
+            return password.chars().count();
+        }
         for word in &self.words {
             while let Some(at) = password.find(word.as_str()) {
                 found += 1;
@@ -84,6 +100,21 @@ impl Banned {
             }
         }
         found + password.chars().filter(|c| *c != '\n').count()
+    }
+}
+
+impl Banned {
+    /// Whether any word occurs. Looks at words that begin like the rest of the password, of which there are few.
+    fn occurs_in(&self, password: &str) -> bool {
+        let bytes = password.as_bytes();
+        bytes.iter().enumerate().any(|(at, first)| {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let words = self.by_first.get(usize::from(*first));
+            words
+                .into_iter()
+                .flatten()
+                .any(|word| rest.starts_with(word.as_bytes()))
+        })
     }
 }
 
