@@ -7,7 +7,7 @@ use crate::endpoint::{Endpoint, Route};
 use crate::fault::{Outcome, Probe};
 use crate::graph::{self, Call, Caller, GraphError, Ids};
 use crate::late::LateRequest;
-use crate::record::RequestRecord;
+use crate::record::Kept;
 use crate::reply::Reply;
 use crate::world::World;
 
@@ -17,7 +17,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) world: &'a World,
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
-    pub(crate) route: &'a Route,
+    pub(crate) route: &'a Route<'a>,
     pub(crate) caller: Option<&'a Caller>,
     pub(crate) ids: &'a Ids,
     pub(crate) in_batch: bool,
@@ -89,7 +89,9 @@ impl Exchange<'_> {
         let outcome = match verdict.effect {
             None => act.await,
             Some(effect) if effect.takes_effect() => match act.await {
-                Outcome::Answered(reply) => effect.distort(endpoint, Some(reply), now, refuse),
+                Outcome::Answered(reply) => {
+                    effect.distort(endpoint, Some(reply.parsed()), now, refuse)
+                }
                 broken => broken,
             },
             Some(effect) => effect.distort(endpoint, None, now, refuse),
@@ -129,18 +131,16 @@ impl Exchange<'_> {
             | Outcome::Omitted
             | Outcome::Reset => None,
         };
-        self.world
-            .records
-            .push(status, self.in_batch, |sequence| RequestRecord {
-                sequence,
-                at: self.world.clock.now(),
-                method: self.method.to_string(),
-                path: self.path.to_owned(),
-                endpoint: self.route.endpoint,
-                account: account.map(|account| account.id),
-                status,
-                in_batch: self.in_batch,
-                faulted,
-            });
+        let records = &self.world.records;
+        records.push(status, self.in_batch, || Kept {
+            at: self.world.clock.now(),
+            method: self.method.clone(),
+            path: self.path.into(),
+            endpoint: self.route.endpoint,
+            account: account.map(|account| account.id),
+            status,
+            in_batch: self.in_batch,
+            faulted,
+        });
     }
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::middleware::Next;
 
-use crate::clock::http_time;
 use crate::endpoint::{Endpoint, Route, decode};
 use crate::exchange::Exchange;
 use crate::fault::Outcome;
-use crate::graph::{self, Call, Caller, Ids, Query};
+use crate::graph::{self, Call, Ids, Query};
 use crate::reply::Reply;
 use crate::token;
 use crate::wire::Plug;
@@ -69,9 +68,9 @@ pub(crate) async fn date(
     next: Next,
 ) -> Response<Body> {
     let mut response = next.run(request).await;
-    if let Ok(date) = HeaderValue::from_str(&http_time(world.clock.now())) {
-        response.headers_mut().insert(header::DATE, date);
-    }
+    response
+        .headers_mut()
+        .insert(header::DATE, world.dates.header(world.clock.now()));
     response
 }
 
@@ -102,15 +101,21 @@ async fn answer(world: &World, received: Received<'_>) -> Outcome {
 
 async fn graph_request(world: &World, received: Received<'_>, path: &str) -> Outcome {
     let text = |name: &str| received.headers.get(name)?.to_str().ok();
-    let ids = ids(world, text("client-request-id"));
+    let ids = Ids::new(
+        world.request_id(),
+        received.headers.get("client-request-id"),
+    );
     let route = Route::graph(path);
-    let caller = Caller::authenticate(world, text(header::AUTHORIZATION.as_str()));
+    let authorization = received.headers.get(header::AUTHORIZATION);
+    let caller = world
+        .callers
+        .authenticate(world, authorization.and_then(|value| value.to_str().ok()));
     let exchange = Exchange {
         world,
         method: received.method,
         path: received.uri.path(),
         route: &route,
-        caller: caller.as_ref().ok(),
+        caller: caller.as_deref().ok(),
         ids: &ids,
         in_batch: false,
         user_name: None,
@@ -143,7 +148,7 @@ async fn graph_request(world: &World, received: Received<'_>, path: &str) -> Out
 async fn authority_request(world: &World, received: Received<'_>) -> Outcome {
     let path = received.uri.path();
     let route = Route::authority(path);
-    let ids = ids(world, None);
+    let ids = Ids::new(world.request_id(), None);
     let form = token::TokenForm::read(received.headers, received.body);
     let exchange = Exchange {
         world,
@@ -174,14 +179,5 @@ fn discovery(world: &World, path: &str) -> Reply {
         [_, "userrealm", user] => token::user_realm(world, &decode(user)),
         [_, "discovery", "instance"] => token::instance_discovery(world),
         _ => token::keys(),
-    }
-}
-
-/// The ids of a request; the client's own is echoed if it sent one.
-fn ids(world: &World, client_request: Option<&str>) -> Ids {
-    let request = world.request_id().to_string();
-    Ids {
-        client_request: client_request.unwrap_or(&request).to_owned(),
-        request,
     }
 }

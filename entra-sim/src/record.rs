@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -51,11 +51,40 @@ pub struct Totals {
     pub writes: u64,
 }
 
+/// A record as it is kept: as cheap as it can be made for each request.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) at: Timestamp,
+    pub(crate) method: Method,
+    pub(crate) path: Box<str>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) account: Option<Uuid>,
+    pub(crate) status: Option<u16>,
+    pub(crate) in_batch: bool,
+    pub(crate) faulted: bool,
+}
+
+impl Kept {
+    fn shown(&self, sequence: u64) -> RequestRecord {
+        RequestRecord {
+            sequence,
+            at: self.at,
+            method: self.method.to_string(),
+            path: self.path.to_string(),
+            endpoint: self.endpoint,
+            account: self.account,
+            status: self.status,
+            in_batch: self.in_batch,
+            faulted: self.faulted,
+        }
+    }
+}
+
 /// The newest records and the totals.
 #[derive(Debug)]
 pub(crate) struct Records {
     kept: usize,
-    newest: Mutex<VecDeque<RequestRecord>>,
+    newest: Mutex<VecDeque<(u64, Kept)>>,
     requests: AtomicU64,
     items: AtomicU64,
     throttled: AtomicU64,
@@ -75,12 +104,7 @@ impl Records {
     }
 
     /// Numbers and keeps a record. `record` is made only if records are kept at all.
-    pub(crate) fn push(
-        &self,
-        status: Option<u16>,
-        in_batch: bool,
-        record: impl FnOnce(u64) -> RequestRecord,
-    ) {
+    pub(crate) fn push(&self, status: Option<u16>, in_batch: bool, record: impl FnOnce() -> Kept) {
         let sequence = self.requests.fetch_add(1, Ordering::Relaxed);
         if in_batch {
             self.items.fetch_add(1, Ordering::Relaxed);
@@ -91,12 +115,12 @@ impl Records {
         if self.kept == 0 {
             return;
         }
-        let record = record(sequence);
+        let record = record();
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        if newest.len() == self.kept {
-            newest.pop_front();
-        }
-        newest.push_back(record);
+        let oldest = (newest.len() == self.kept).then(|| newest.pop_front());
+        newest.push_back((sequence, record));
+        drop(newest);
+        drop(oldest);
     }
 
     /// Counts a write that had this status before any fault changed it.
@@ -108,7 +132,8 @@ impl Records {
 
     pub(crate) fn all(&self) -> Vec<RequestRecord> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.iter().cloned().collect()
+        let shown = |(sequence, kept): &(u64, Kept)| kept.shown(*sequence);
+        newest.iter().map(shown).collect()
     }
 
     pub(crate) fn totals(&self) -> Totals {

@@ -1,5 +1,6 @@
 //! An answer before it becomes HTTP: what `$batch` packs and faults mutilate.
 
+use std::fmt::Write as _;
 use std::io;
 
 use axum::body::Body;
@@ -12,6 +13,8 @@ use serde_json::Value;
 pub(crate) enum Content {
     Empty,
     Json(Value),
+    /// JSON as text: an object that ends in its closing brace.
+    Rendered(String),
     /// Media type and text.
     Text(&'static str, String),
 }
@@ -42,6 +45,14 @@ impl Reply {
         }
     }
 
+    /// A JSON object that is text already.
+    pub(crate) fn rendered(status: StatusCode, text: String) -> Self {
+        Self {
+            content: Content::Rendered(text),
+            ..Self::empty(status)
+        }
+    }
+
     pub(crate) fn text(status: StatusCode, media_type: &'static str, text: String) -> Self {
         Self {
             content: Content::Text(media_type, text),
@@ -58,11 +69,29 @@ impl Reply {
         self
     }
 
-    /// Adds a member to a JSON object; other bodies have no members.
+    /// Adds a member that is not there yet to a JSON object; other bodies have no members.
     pub(crate) fn insert(&mut self, name: &str, value: Value) {
-        if let Content::Json(Value::Object(members)) = &mut self.content {
-            members.insert(name.to_owned(), value);
+        match &mut self.content {
+            Content::Json(Value::Object(members)) => {
+                members.insert(name.to_owned(), value);
+            }
+            Content::Rendered(text) => {
+                text.pop();
+                let comma = if text == "{" { "" } else { "," };
+                // Writing to a string cannot fail.
+                write!(text, "{comma}{}:{value}}}", Value::from(name)).ok();
+            }
+            Content::Empty | Content::Json(_) | Content::Text(..) => {}
         }
+    }
+
+    /// The same with its JSON as values, to be looked into.
+    #[must_use]
+    pub(crate) fn parsed(mut self) -> Self {
+        if let Content::Rendered(text) = &self.content {
+            self.content = Content::Json(serde_json::from_str(text).unwrap_or_default());
+        }
+        self
     }
 
     /// The head of the answer and half of its body, after which the connection breaks.
@@ -70,7 +99,7 @@ impl Reply {
         let text = match &self.content {
             Content::Empty => String::new(),
             Content::Json(value) => value.to_string(),
-            Content::Text(_, text) => text.clone(),
+            Content::Rendered(text) | Content::Text(_, text) => text.clone(),
         };
         let half: Vec<u8> = text.bytes().take(text.len() / 2).collect();
         let pieces = stream::once(future::ready(Ok(half))).chain(stream::once(async {
@@ -91,6 +120,7 @@ impl Reply {
         let (media_type, body) = match self.content {
             Content::Empty => (None, Body::empty()),
             Content::Json(value) => (Some(Self::JSON), Body::from(value.to_string())),
+            Content::Rendered(text) => (Some(Self::JSON), Body::from(text)),
             Content::Text(media_type, text) => {
                 (Some(HeaderValue::from_static(media_type)), Body::from(text))
             }

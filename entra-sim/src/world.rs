@@ -9,10 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Dates};
 use crate::config::{Config, Settings};
 use crate::directory::Directory;
 use crate::fault::Faults;
+use crate::graph::Callers;
 use crate::jwt::Signer;
 use crate::late::LateRequests;
 use crate::record::Records;
@@ -33,6 +34,8 @@ pub(crate) struct World {
     pub(crate) late: LateRequests,
     pub(crate) records: Records,
     pub(crate) throttles: Throttles,
+    pub(crate) callers: Callers,
+    pub(crate) dates: Dates,
     tenants: Vec<Arc<Directory>>,
     by_id: HashMap<Uuid, usize>,
     by_domain: HashMap<String, usize>,
@@ -83,6 +86,8 @@ impl World {
             late: LateRequests::default(),
             records: Records::new(config.settings.kept_records),
             throttles,
+            callers: Callers::default(),
+            dates: Dates::default(),
             settings: config.settings,
             tenants,
             by_id,

@@ -3,10 +3,13 @@
 //! <https://learn.microsoft.com/graph/json-batching>
 
 use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use futures::future::join_all;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Call, Caller, GraphError, Ids, Query};
 use crate::endpoint::{Endpoint, Route};
@@ -18,12 +21,14 @@ use crate::world::World;
 const MAX_ITEMS: usize = 20;
 
 /// One item of the envelope. Without `Debug`, as its body may hold a password.
-struct Item {
+struct Item<'a> {
     id: String,
     method: Method,
     url: String,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
+    content_type: Option<String>,
+    /// `ConsistencyLevel: eventual`
+    eventual: bool,
+    body: &'a [u8],
     depends_on: Vec<String>,
 }
 
@@ -45,19 +50,28 @@ pub(crate) async fn answer(
     let mut responses = Vec::with_capacity(items.len());
     for (item, outcome) in items.iter().zip(outcomes) {
         match outcome {
-            Outcome::Answered(reply) => responses.push(response(&item.id, reply)),
+            Outcome::Answered(reply) => responses.push((&item.id, reply)),
             Outcome::Late(_) | Outcome::Omitted => {}
             broken => return Ok(broken),
         }
     }
     // Any order is allowed, so the order of the requests would teach clients to rely on it.
     responses.reverse();
-    let body = json!({"responses": responses});
-    Ok(Outcome::Answered(Reply::json(StatusCode::OK, body)))
+    let mut text = br#"{"responses":["#.to_vec();
+    for (index, (id, reply)) in responses.into_iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        // Writing to memory cannot fail.
+        write_response(&mut text, id, reply).ok();
+    }
+    text.extend_from_slice(b"]}");
+    let text = String::from_utf8(text).unwrap_or_default();
+    Ok(Outcome::Answered(Reply::rendered(StatusCode::OK, text)))
 }
 
 /// Carries the items out in their order, leaving out those that depend on a failed one.
-async fn one_by_one(world: &World, caller: &Caller, ids: &Ids, items: &[Item]) -> Vec<Outcome> {
+async fn one_by_one(world: &World, caller: &Caller, ids: &Ids, items: &[Item<'_>]) -> Vec<Outcome> {
     let mut succeeded = HashSet::new();
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
@@ -79,10 +93,9 @@ async fn one_by_one(world: &World, caller: &Caller, ids: &Ids, items: &[Item]) -
     outcomes
 }
 
-async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome {
+async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item<'_>) -> Outcome {
     let (path, query) = item.url.split_once('?').unwrap_or((&item.url, ""));
     let route = Route::graph(path);
-    let header = |name: &str| item.headers.get(name).map(String::as_str);
     let exchange = Exchange {
         world,
         method: &item.method,
@@ -101,9 +114,9 @@ async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome 
         route: &route,
         path,
         query: Query::parse(query),
-        content_type: header("content-type"),
-        eventual: header("consistencylevel").is_some_and(|l| l.eq_ignore_ascii_case("eventual")),
-        body: &item.body,
+        content_type: item.content_type.as_deref(),
+        eventual: item.eventual,
+        body: item.body,
     };
     if route.endpoint == Endpoint::Batch {
         let nested = GraphError::malformed("A batch cannot contain a batch.");
@@ -112,39 +125,92 @@ async fn run(world: &World, caller: &Caller, ids: &Ids, item: &Item) -> Outcome 
     exchange.carry_out(&call).await
 }
 
-fn response(id: &str, reply: Reply) -> Value {
-    let mut headers: Map<String, Value> = reply
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
-        .collect();
-    let body = match reply.content {
-        Content::Empty => Value::Null,
-        Content::Json(value) => value,
-        Content::Text(_, text) => Value::String(text),
-    };
-    if !body.is_null() {
-        headers.insert("Content-Type".to_owned(), "application/json".into());
+fn write_response(text: &mut Vec<u8>, id: &str, reply: Reply) -> std::io::Result<()> {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let mut headers = reply.headers;
+    if !matches!(reply.content, Content::Empty) {
+        headers.push((header::CONTENT_TYPE, JSON));
     }
-    json!({"id": id, "status": reply.status.as_u16(), "headers": headers, "body": body})
+    text.extend_from_slice(br#"{"id":"#);
+    serde_json::to_writer(&mut *text, id)?;
+    write!(text, r#","status":{},"headers":"#, reply.status.as_u16())?;
+    let named = headers
+        .iter()
+        .filter_map(|(name, value)| Some((in_batch(name), value.to_str().ok()?)));
+    serde_json::Serializer::new(&mut *text).collect_map(named)?;
+    text.extend_from_slice(br#","body":"#);
+    match reply.content {
+        Content::Empty => text.extend_from_slice(b"null"),
+        Content::Json(value) => serde_json::to_writer(&mut *text, &value)?,
+        Content::Rendered(json) => text.extend_from_slice(json.as_bytes()),
+        Content::Text(_, words) => serde_json::to_writer(&mut *text, &words)?,
+    }
+    text.push(b'}');
+    Ok(())
 }
 
-fn parse(body: &[u8]) -> Result<Vec<Item>, GraphError> {
-    let envelope: Value = serde_json::from_slice(body)
-        .map_err(|_| GraphError::malformed("Invalid batch payload format."))?;
-    let requests = envelope
-        .get("requests")
-        .and_then(Value::as_array)
-        .filter(|requests| !requests.is_empty())
+/// Headers of items come in either case; this one in the case of the documentation's examples.
+fn in_batch(name: &HeaderName) -> &str {
+    if name == header::CONTENT_TYPE {
+        "Content-Type"
+    } else {
+        name.as_str()
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    requests: Vec<&'a RawValue>,
+}
+
+/// An item as it was written. What is of another type than it should be counts as missing.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Written<'a> {
+    #[serde(deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    method: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    headers: Option<HashMap<String, Value>>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(deserialize_with = "lenient")]
+    depends_on: Option<Vec<Value>>,
+}
+
+fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    let written = <&RawValue>::deserialize(value)?;
+    Ok(serde_json::from_str(written.get()).ok())
+}
+
+impl Written<'_> {
+    fn header(&self, wanted: &str) -> Option<&str> {
+        let mut headers = self.headers.iter().flatten();
+        headers
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .and_then(|(_, value)| value.as_str())
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, GraphError> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body)
+        .ok()
+        .filter(|envelope: &Envelope<'_>| !envelope.requests.is_empty())
         .ok_or_else(|| GraphError::malformed("Invalid batch payload format."))?;
-    if requests.len() > MAX_ITEMS {
+    if envelope.requests.len() > MAX_ITEMS {
         return Err(GraphError::malformed(
             "Number of requests inside batch exceed the limit.",
         ));
     }
     let mut seen = HashSet::new();
-    let mut items = Vec::with_capacity(requests.len());
-    for request in requests {
+    let mut items = Vec::with_capacity(envelope.requests.len());
+    for request in envelope.requests {
         let item = parse_item(request)?;
         if let Some(unknown) = item.depends_on.iter().find(|id| !seen.contains(*id)) {
             return Err(GraphError::malformed(format!(
@@ -163,50 +229,41 @@ fn parse(body: &[u8]) -> Result<Vec<Item>, GraphError> {
     Ok(items)
 }
 
-fn parse_item(request: &Value) -> Result<Item, GraphError> {
-    let text = |name: &str| request.get(name).and_then(Value::as_str);
+fn parse_item(request: &RawValue) -> Result<Item<'_>, GraphError> {
+    let written: Written<'_> = serde_json::from_str(request.get()).unwrap_or_default();
     let missing =
         |name: &str| GraphError::malformed(format!("Request has no valid value for '{name}'."));
-    let id = text("id")
-        .filter(|id| !id.is_empty())
-        .ok_or_else(|| missing("id"))?;
-    let url = text("url")
-        .filter(|url| !url.is_empty())
-        .ok_or_else(|| missing("url"))?;
+    let given = |text: Option<&String>, name: &str| match text {
+        Some(text) if !text.is_empty() => Ok(text.clone()),
+        _ => Err(missing(name)),
+    };
+    let id = given(written.id.as_ref(), "id")?;
+    let url = given(written.url.as_ref(), "url")?;
     if url.contains("://") {
         return Err(GraphError::malformed(format!(
             "Request '{id}' must have a URL relative to the version."
         )));
     }
-    let method = text("method")
-        .and_then(|method| Method::from_bytes(method.to_uppercase().as_bytes()).ok())
-        .ok_or_else(|| missing("method"))?;
-    let headers: HashMap<String, String> = request
-        .get("headers")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
-        .collect();
-    let body = request.get("body").filter(|body| !body.is_null());
+    let method = given(written.method.as_ref(), "method")?;
+    let method = Method::from_bytes(method.to_uppercase().as_bytes());
+    let method = method.map_err(|_| missing("method"))?;
+    let content_type = written.header("content-type");
     let writes = method != Method::GET && method != Method::DELETE;
-    if writes && (body.is_none() || !headers.contains_key("content-type")) {
+    if writes && (written.body.is_none() || content_type.is_none()) {
         return Err(GraphError::malformed(format!(
             "Write request id '{id}' does not contain Content-Type header or body."
         )));
     }
-    let depends_on = request.get("dependsOn").and_then(Value::as_array);
+    let eventual = written.header("consistencylevel");
+    let depends_on = written.depends_on.iter().flatten();
     Ok(Item {
-        id: id.to_owned(),
+        id,
+        url,
         method,
-        url: url.to_owned(),
-        headers,
-        body: body
-            .map(|body| body.to_string().into_bytes())
-            .unwrap_or_default(),
+        content_type: content_type.map(str::to_owned),
+        eventual: eventual.is_some_and(|level| level.eq_ignore_ascii_case("eventual")),
+        body: written.body.map_or(&[], |body| body.get().as_bytes()),
         depends_on: depends_on
-            .into_iter()
-            .flatten()
             .filter_map(|id| Some(id.as_str()?.to_lowercase()))
             .collect(),
     })

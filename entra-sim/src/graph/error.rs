@@ -4,18 +4,41 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::reply::Reply;
 
 /// The ids of one request, which every answer carries.
 #[derive(Clone, Debug)]
 pub(crate) struct Ids {
-    pub(crate) request: String,
-    /// The client's own, or the request's if it sent none.
-    pub(crate) client_request: String,
+    request: HeaderValue,
+    client_request: HeaderValue,
+}
+
+impl Ids {
+    /// The client's own id is echoed if it sent one.
+    pub(crate) fn new(request: Uuid, client_request: Option<&HeaderValue>) -> Self {
+        let mut buffer = Uuid::encode_buffer();
+        let text = request.hyphenated().encode_lower(&mut buffer);
+        // Hexadecimal digits and hyphens are what a header may carry.
+        let request = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        let client_request = match client_request {
+            // Copied, as it would otherwise keep all that was read with it.
+            Some(id) => HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| request.clone()),
+            None => request.clone(),
+        };
+        Self {
+            request,
+            client_request,
+        }
+    }
+}
+
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
 }
 
 /// Why a request is refused, as Graph says it.
@@ -124,8 +147,8 @@ impl GraphError {
     pub(crate) fn reply(&self, ids: &Ids, now: Timestamp) -> Reply {
         let mut inner = json!({
             "date": now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
-            "request-id": ids.request,
-            "client-request-id": ids.client_request,
+            "request-id": text(&ids.request),
+            "client-request-id": text(&ids.client_request),
         });
         if let (StatusCode::TOO_MANY_REQUESTS, Some(members)) = (self.status, inner.as_object_mut())
         {
@@ -146,11 +169,12 @@ impl GraphError {
 }
 
 /// Adds the ids that every answer of Graph carries.
-pub(crate) fn with_ids(reply: Reply, ids: &Ids) -> Reply {
+pub(crate) fn with_ids(mut reply: Reply, ids: &Ids) -> Reply {
+    const REQUEST: HeaderName = HeaderName::from_static("request-id");
+    const CLIENT_REQUEST: HeaderName = HeaderName::from_static("client-request-id");
+    reply.headers.push((REQUEST, ids.request.clone()));
     reply
-        .header(HeaderName::from_static("request-id"), &ids.request)
-        .header(
-            HeaderName::from_static("client-request-id"),
-            &ids.client_request,
-        )
+        .headers
+        .push((CLIENT_REQUEST, ids.client_request.clone()));
+    reply
 }

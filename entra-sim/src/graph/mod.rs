@@ -2,7 +2,7 @@
 
 pub(crate) mod batch;
 mod caller;
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, Callers};
 mod cost;
 mod error;
 pub(crate) use error::{GraphError, Ids, with_ids};
@@ -38,7 +38,7 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) directory: &'a Directory,
     pub(crate) method: &'a Method,
-    pub(crate) route: &'a Route,
+    pub(crate) route: &'a Route<'a>,
     /// Below the version, as sent.
     pub(crate) path: &'a str,
     pub(crate) query: Query,

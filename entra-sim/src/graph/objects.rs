@@ -59,7 +59,8 @@ impl Call<'_> {
                     .iter()
                     .map(|name| {
                         let shown = full || name == "id";
-                        let value = shown.then(|| property(account, &access, name, now));
+                        let value =
+                            shown.then(|| property(account, &access, name, now).into_value());
                         (name.to_owned(), value.unwrap_or_default())
                     })
                     .collect();

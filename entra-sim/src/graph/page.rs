@@ -3,7 +3,8 @@
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Call, GraphError};
 use crate::clock::later;
@@ -14,27 +15,27 @@ impl Call<'_> {
     ///
     /// `items_from` yields the items from a place on, each with its place, in the same order
     /// for every page; a place is whatever finds its item again quickly.
-    pub(crate) fn page<T, I: Iterator<Item = (usize, T)>>(
+    pub(crate) fn page<T, I: Iterator<Item = (usize, T)>, S: Serialize>(
         &self,
         context: &str,
         items_from: impl FnOnce(usize) -> I,
-        mut render: impl FnMut(T) -> Value,
+        mut render: impl FnMut(T) -> S,
     ) -> Result<Reply, GraphError> {
         self.query.check()?;
         let size = self.query.page_size()?;
         let mut rest = items_from(self.start_of_page()?);
-        let value: Vec<Value> = rest
-            .by_ref()
-            .take(size)
-            .map(|(_, item)| render(item))
-            .collect();
-        let mut reply = Reply::json(
-            StatusCode::OK,
-            json!({
-                "@odata.context": format!("{}/$metadata#{context}", self.version_root()),
-                "value": value,
-            }),
-        );
+        let context = Value::String(format!("{}/$metadata#{context}", self.version_root()));
+        let mut text = format!("{{\"@odata.context\":{context},\"value\":[").into_bytes();
+        for (index, (_, item)) in rest.by_ref().take(size).enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            // Writing to memory cannot fail, nor can what has names for keys.
+            serde_json::to_writer(&mut text, &render(item)).ok();
+        }
+        text.extend_from_slice(b"]}");
+        let text = String::from_utf8(text).unwrap_or_default();
+        let mut reply = Reply::rendered(StatusCode::OK, text);
         if let Some((place, _)) = rest.next() {
             reply.insert("@odata.nextLink", self.next_link(place).into());
         }

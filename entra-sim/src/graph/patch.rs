@@ -3,6 +3,7 @@
 //! <https://learn.microsoft.com/graph/api/user-update>
 
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Call, GraphError};
@@ -29,6 +30,34 @@ struct ProfileChange {
     password: Option<String>,
     force_change: Option<bool>,
     force_change_with_mfa: Option<bool>,
+}
+
+/// The body that a rotation sends; everything else is read with more care, and refused with better words. Without `Debug`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Usual {
+    password_profile: UsualProfile,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UsualProfile {
+    password: String,
+    force_change_password_next_sign_in: bool,
+}
+
+impl From<Usual> for Change {
+    fn from(usual: Usual) -> Self {
+        let profile = ProfileChange {
+            password: Some(usual.password_profile.password),
+            force_change: Some(usual.password_profile.force_change_password_next_sign_in),
+            force_change_with_mfa: None,
+        };
+        Self {
+            profile: Some(profile),
+            enabled: None,
+        }
+    }
 }
 
 /// Sets what the body asks for, or nothing of it.
@@ -146,6 +175,9 @@ fn parse(call: &Call<'_>) -> Result<Change, GraphError> {
         return Err(GraphError::malformed(
             "Empty Payload. JSON content expected.",
         ));
+    }
+    if let Ok(usual) = serde_json::from_slice::<Usual>(call.body) {
+        return Ok(usual.into());
     }
     let Ok(Value::Object(members)) = serde_json::from_slice(call.body) else {
         return Err(unreadable());

@@ -30,7 +30,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Reply, GraphError> {
     let selection = Selection::new(call.query.select.as_deref(), true, basic_only)?;
     let now = call.world.clock.now();
     let access = call.directory.access();
-    let render = |account: &Account| selection.render(account, &access, now);
+    let render = |account| selection.render(account, &access, now);
     let context = match call.query.select {
         Some(_) => format!("users({})", selection.names()),
         None => "users".to_owned(),
@@ -88,7 +88,8 @@ pub(crate) fn read(call: &Call<'_>) -> Result<Reply, GraphError> {
         None => "users/$entity".to_owned(),
     };
     let context = format!("{}/$metadata#{context}", call.version_root());
-    let mut reply = Reply::json(StatusCode::OK, user);
+    let user = serde_json::to_string(&user).unwrap_or_default();
+    let mut reply = Reply::rendered(StatusCode::OK, user);
     reply.insert("@odata.context", context.into());
     Ok(reply)
 }
@@ -126,7 +127,8 @@ fn filter(call: &Call<'_>) -> Result<Filter, GraphError> {
 
 fn accepted(call: &Call<'_>, filter: &Filter, access: &Access, account: &Account) -> bool {
     !account.is_deleted()
-        && filter.accepts(|name| property(account, access, name, call.world.clock.now()))
+        && filter
+            .accepts(|name| property(account, access, name, call.world.clock.now()).into_value())
 }
 
 /// The accounts that a filter names, so that nobody walks a million for fifteen.
