@@ -200,6 +200,10 @@ impl FileStore {
         let mut folders = self.folders()?;
         match select {
             Select::Account(account) => return Ok(vec![self.path(account)]),
+            Select::Accounts(accounts) => {
+                let paths: BTreeSet<_> = accounts.iter().map(|one| self.path(one)).collect();
+                return Ok(paths.into_iter().collect());
+            }
             Select::Tenant(tenant) | Select::Pending(tenant) => {
                 folders.retain(|folder| folder.ends_with(name(tenant.as_str())));
             }

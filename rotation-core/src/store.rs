@@ -336,6 +336,10 @@ pub enum Select {
     All,
     /// One account.
     Account(AccountKey),
+    /// These accounts, of one tenant or of several; about a thousand at most. Naming one twice is naming it once.
+    ///
+    /// An engine asks for the accounts of a plan in this way, so finding some hundreds must not take looking through all.
+    Accounts(Vec<AccountKey>),
     /// Every account of one tenant.
     Tenant(TenantId),
     /// The pending versions of one tenant, and no others.
@@ -349,6 +353,7 @@ impl Select {
         match self {
             Self::All => true,
             Self::Account(one) => account == one,
+            Self::Accounts(some) => some.contains(account),
             Self::Tenant(tenant) => account.tenant == *tenant,
             Self::Pending(tenant) => account.tenant == *tenant && state == VersionState::Pending,
         }

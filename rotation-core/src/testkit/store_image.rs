@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,11 +199,25 @@ impl Image {
         dropped
     }
 
-    pub(super) fn held(&self, select: &Select) -> impl Iterator<Item = &Held> {
-        self.accounts
-            .values()
-            .flatten()
-            .filter(|Held { version, .. }| select.names(&version.key.account, version.state))
+    pub(super) fn held<'a>(
+        &'a self,
+        select: &'a Select,
+    ) -> Box<dyn Iterator<Item = &'a Held> + 'a> {
+        match select {
+            Select::Account(account) => Box::new(self.of(account).iter()),
+            Select::Accounts(accounts) => {
+                let accounts: BTreeSet<_> = accounts.iter().collect();
+                Box::new(accounts.into_iter().flat_map(|account| self.of(account)))
+            }
+            _ => {
+                let all = self.accounts.values().flatten();
+                let named = |held: &&Held| {
+                    let Version { key, state, .. } = &held.version;
+                    select.names(&key.account, *state)
+                };
+                Box::new(all.filter(named))
+            }
+        }
     }
 
     fn of(&self, account: &AccountKey) -> &[Held] {

@@ -119,6 +119,8 @@ const CASES: &[Case] = cases![
     // Reading.
     "the same account id in two tenants is two accounts" => reading::two_tenants,
     "a selection gives what it names and nothing else" => reading::selection,
+    "some accounts are given as one is, whatever the order in which they are named" => reading::accounts,
+    "a thousand accounts are found at once" => reading::many_accounts,
     "the pending versions of a tenant are found without any others" => reading::pending,
     "versions come account by account, in the order they were staged" => reading::order,
 

@@ -191,6 +191,19 @@ const ZOO: &[(Fault, &str)] = &[
         "a selection gives what it names and nothing else",
     ),
     (
+        Fault::CrossesInAccounts,
+        "some accounts are given as one is, whatever the order in which they are named",
+    ),
+    (
+        Fault::FindsTheFirst,
+        "some accounts are given as one is, whatever the order in which they are named",
+    ),
+    (
+        Fault::FindsAsOftenAsNamed,
+        "some accounts are given as one is, whatever the order in which they are named",
+    ),
+    (Fault::FindsSome, "a thousand accounts are found at once"),
+    (
         Fault::MixesTenantsInPending,
         "the pending versions of a tenant are found without any others",
     ),
@@ -231,11 +244,15 @@ enum Fault {
     CommitsUnderLeaseOnly,
     CountsOwnRotations,
     Crosses,
+    CrossesInAccounts,
     DiscardsCurrent,
     DropsTheFenced,
     FencesByPendingOnly,
     FencesOneOfTwo,
     FencesTheCurrent,
+    FindsAsOftenAsNamed,
+    FindsSome,
+    FindsTheFirst,
     Forgets,
     ForgetsCommits,
     ForgetsFences,
@@ -727,8 +744,27 @@ impl Broken {
         let found = async move {
             self.flush().await;
             let pending = matches!(select, Select::Pending(_));
+            let named_again = match &select {
+                Select::Accounts(keys) => repeated(keys),
+                _ => Vec::new(),
+            };
             let select = match (self.fault, select) {
                 (Some(Fault::Crosses), Select::Account(key)) => Select::Tenant(key.tenant),
+                (Some(Fault::CrossesInAccounts), Select::Accounts(keys)) => {
+                    let all = self.held(Select::All).await.into_iter();
+                    let all = all.map(|version| version.key.account);
+                    let named =
+                        |one: &AccountKey| keys.iter().any(|key| key.account == one.account);
+                    Select::Accounts(all.filter(named).collect())
+                }
+                (Some(Fault::FindsTheFirst), Select::Accounts(mut keys)) => {
+                    keys.truncate(1);
+                    Select::Accounts(keys)
+                }
+                (Some(Fault::FindsSome), Select::Accounts(mut keys)) => {
+                    keys.truncate(500);
+                    Select::Accounts(keys)
+                }
                 (Some(Fault::MixesTenantsInPending), Select::Pending(_)) => Select::All,
                 (Some(Fault::ShowsAllAsPending), Select::Pending(tenant)) => Select::Tenant(tenant),
                 (_, select) => select,
@@ -739,6 +775,10 @@ impl Broken {
                 Some(Fault::MixesTenantsInPending) if pending => found.retain(|item| {
                     matches!(item, Ok((version, _)) if version.state == VersionState::Pending)
                 }),
+                Some(Fault::FindsAsOftenAsNamed) => {
+                    let again = self.store.reveal(Select::Accounts(named_again));
+                    found.extend(again.collect::<Vec<_>>().await);
+                }
                 Some(Fault::ReadsBackwards) => found.reverse(),
                 Some(Fault::ReadsTwice) => {
                     let again = self.store.reveal(select).collect::<Vec<_>>().await;
@@ -767,4 +807,13 @@ impl Broken {
         }
         (version, password)
     }
+}
+
+/// Those of `keys` that occurred before.
+fn repeated(keys: &[AccountKey]) -> Vec<AccountKey> {
+    let mut seen = HashSet::new();
+    keys.iter()
+        .filter(|key| !seen.insert(*key))
+        .cloned()
+        .collect()
 }

@@ -166,6 +166,10 @@ impl Ledger {
         let accounts = async move {
             Ok::<_, StoreError>(match select {
                 Select::Account(account) => stream::iter([Ok(account)]).boxed(),
+                Select::Accounts(accounts) => {
+                    let accounts: BTreeSet<_> = accounts.into_iter().collect();
+                    stream::iter(accounts.into_iter().map(Ok)).boxed()
+                }
                 Select::Tenant(tenant) => self.listed(quote(tenant.as_str())).boxed(),
                 Select::Pending(tenant) => {
                     let accounts = self.intended(tenant, tidy).await?;

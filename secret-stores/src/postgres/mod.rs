@@ -228,7 +228,7 @@ impl PostgresStore {
             .sessions
             .write(&[Step(
                 CROWDED,
-                &[&named.tenant, &named.object_id, &after, &keep],
+                &[&named.tenants, &named.object_ids, &after, &keep],
             )])
             .await?;
         let ids = rows

@@ -79,31 +79,54 @@ impl fmt::Debug for PostgresReader {
 }
 
 /// A [`Select`] as the parameters of a statement; what is `None` does not matter.
+#[derive(Default)]
 pub(super) struct Named {
-    pub(super) tenant: Option<String>,
-    pub(super) object_id: Option<String>,
+    pub(super) tenants: Option<Vec<String>>,
+    /// Each of the tenant at the same place.
+    pub(super) object_ids: Option<Vec<String>>,
     pub(super) state: Option<&'static str>,
 }
 
 impl Named {
     pub(super) fn new(place: &Place, select: &Select) -> Result<Self, StoreError> {
-        let (tenant, object_id, state) = match select {
-            Select::All => (None, None, None),
-            Select::Account(key) => (Some(&key.tenant), Some(&key.account), None),
-            Select::Tenant(tenant) => (Some(tenant), None, None),
-            Select::Pending(tenant) => (Some(tenant), None, Some("pending")),
-            other => {
-                return Err(place.unusable(
-                    &format!("this store does not know how to select {other:?}"),
-                    "use a newer version of it",
-                ));
-            }
-        };
-        Ok(Self {
-            tenant: tenant.map(|tenant| tenant.as_str().to_owned()),
-            object_id: object_id.map(|account| account.as_str().to_owned()),
-            state,
-        })
+        match select {
+            Select::All => Ok(Self::default()),
+            Select::Account(account) => Ok(Self::accounts(std::slice::from_ref(account))),
+            Select::Accounts(accounts) => Ok(Self::accounts(accounts)),
+            Select::Tenant(tenant) => Ok(Self::tenant(tenant)),
+            Select::Pending(tenant) => Ok(Self {
+                state: Some("pending"),
+                ..Self::tenant(tenant)
+            }),
+            other => Err(place.unusable(
+                &format!("this store does not know how to select {other:?}"),
+                "use a newer version of it",
+            )),
+        }
+    }
+
+    fn tenant(tenant: &TenantId) -> Self {
+        Self {
+            tenants: Some(vec![tenant.as_str().to_owned()]),
+            ..Self::default()
+        }
+    }
+
+    fn accounts(accounts: &[AccountKey]) -> Self {
+        let (tenants, object_ids) = accounts
+            .iter()
+            .map(|key| {
+                (
+                    key.tenant.as_str().to_owned(),
+                    key.account.as_str().to_owned(),
+                )
+            })
+            .unzip();
+        Self {
+            tenants: Some(tenants),
+            object_ids: Some(object_ids),
+            ..Self::default()
+        }
     }
 }
 
@@ -143,7 +166,7 @@ async fn start(
     select: Select,
 ) -> Result<(ClientWrapper, Pin<Box<RowStream>>), StoreError> {
     let named = Named::new(sessions.place(), &select)?;
-    let parameters: [&(dyn ToSql + Sync); 3] = [&named.tenant, &named.object_id, &named.state];
+    let parameters: [&(dyn ToSql + Sync); 3] = [&named.tenants, &named.object_ids, &named.state];
     let client = sessions.reading().await?;
     let rows = async {
         let rows = client.query_raw(sql, parameters).await;

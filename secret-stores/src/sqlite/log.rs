@@ -293,6 +293,21 @@ pub(super) fn rows_after(
     Ok(())
 }
 
+/// Calls `each` with the seq and the account of every row after the row `seq`, in their order.
+pub(super) fn accounts_after(
+    connection: &Connection,
+    seq: i64,
+    mut each: impl FnMut(i64, &AccountKey) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, tenant, account FROM log WHERE seq > ?1 ORDER BY seq")?;
+    let mut rows = statement.query([seq])?;
+    while let Some(row) = rows.next()? {
+        each(row.get("seq")?, &account(row)?)?;
+    }
+    Ok(())
+}
+
 /// Calls `each` with every row of `account` from the row `seq` on, in their order.
 pub(super) fn rows_of(
     connection: &Connection,

@@ -13,9 +13,10 @@
 //! discard ─────────┘                                   └──► open ──► reveal
 //! ```
 //!
-//! The log has no index on account. So the writer keeps in mind what it must know of an account before it appends
-//! ([`known`]): which versions are [`pending`], and what other runs committed ([`rivals`]). It follows what other
-//! processes append, and each change ([`step`]) is judged with all of it inside the transaction that makes it durable.
+//! The log has no index on account. Whoever looks accounts up makes one for itself, beside the file ([`places`]). And the
+//! writer keeps in mind what it must know of an account before it appends ([`known`]): which versions are [`pending`], and
+//! what other runs committed ([`rivals`]). It follows what other processes append, and each change ([`step`]) is judged
+//! with all of it inside the transaction that makes it durable.
 //!
 //! Before a file is written to it is vetted ([`vet`]): what is not ours, newer, or damaged is left as it is.
 
@@ -29,6 +30,7 @@ mod lease;
 mod ledger;
 mod log;
 mod pending;
+mod places;
 mod prune;
 mod reader;
 mod reading;
@@ -50,6 +52,7 @@ use rotation_core::{
 
 use crate::Recipients;
 use crate::seal::DataKey;
+use places::Finder;
 use step::{Change, Keys};
 use writer::Writer;
 
@@ -62,6 +65,7 @@ pub use reader::SqliteReader;
 pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
+    finder: Finder,
 }
 
 impl SqliteStore {
@@ -113,13 +117,19 @@ impl SqliteStore {
             file::make_private(&path)?;
             let connection = connect::read_write(&path)?;
             let writer = Writer::start(connection, path.clone(), keys()?)?;
-            Ok(Self { path, writer })
+            let finder = Finder::new(path.clone());
+            Ok(Self {
+                path,
+                writer,
+                finder,
+            })
         })
         .await
     }
 
     /// Waits until everything handed over is done and the file is closed.
     pub async fn close(self) {
+        self.finder.close().await;
         // An error means that the thread is gone already; whoever waited for an answer has heard of it.
         blocking(move || self.writer.finish()).await.ok();
     }
@@ -158,7 +168,11 @@ impl SecretStore for SqliteStore {
     }
 
     fn versions(&self, select: Select) -> BoxStream<'_, Result<Version, StoreError>> {
-        reader::versions(self.path.clone(), select)
+        match select {
+            Select::Account(account) => self.finder.versions([account]),
+            Select::Accounts(accounts) => self.finder.versions(accounts),
+            all => reader::versions(self.path.clone(), all),
+        }
     }
 }
 

@@ -105,7 +105,7 @@ async fn erase_discarded(path: &Path, writer: &Writer, select: Select) -> Result
     let discarded = blocking(move || {
         let connection = connect::read_only(&path)?;
         let (condition, parameters) = reading::condition(&select)?;
-        log::discarded(&connection, condition, parameters)
+        log::discarded(&connection, &condition, parameters)
             .map_err(|error| error::sqlite(&path, error))
     })
     .await?;

@@ -1,5 +1,6 @@
 //! Streams versions out of the log, account by account.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -152,7 +153,7 @@ fn scan_sorted(
     };
     let mut fold = Fold::default();
     while let Some(row) = rows.next().map_err(sqlite)? {
-        if hand_over(fold.push(path, row)?)?.is_break() {
+        if hand_over(fold.push(path, self::row(path, row)?)?)?.is_break() {
             return Ok(());
         }
     }
@@ -160,15 +161,13 @@ fn scan_sorted(
 }
 
 /// Which rows of the log are about what `select` names.
-pub(super) fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), StoreError> {
+pub(super) fn condition(select: &Select) -> Result<(Cow<'static, str>, Vec<&str>), StoreError> {
     match select {
-        Select::All => Ok(("", Vec::new())),
-        Select::Account(key) => Ok((
-            "WHERE tenant = ?1 AND account = ?2",
-            vec![key.tenant.as_str(), key.account.as_str()],
-        )),
+        Select::All => Ok((Cow::Borrowed(""), Vec::new())),
+        Select::Account(account) => Ok(any_of(std::slice::from_ref(account))),
+        Select::Accounts(accounts) => Ok(any_of(accounts)),
         Select::Tenant(tenant) | Select::Pending(tenant) => {
-            Ok(("WHERE tenant = ?1", vec![tenant.as_str()]))
+            Ok((Cow::Borrowed("WHERE tenant = ?1"), vec![tenant.as_str()]))
         }
         other => Err(error::unusable(
             format!("this store does not know how to select {other:?}"),
@@ -177,20 +176,46 @@ pub(super) fn condition(select: &Select) -> Result<(&'static str, Vec<&str>), St
     }
 }
 
+fn any_of(accounts: &[AccountKey]) -> (Cow<'static, str>, Vec<&str>) {
+    let mut parameters = Vec::with_capacity(2 * accounts.len());
+    for account in accounts {
+        parameters.extend([account.tenant.as_str(), account.account.as_str()]);
+    }
+    let condition = match accounts {
+        [] => Cow::Borrowed("WHERE false"),
+        _ => {
+            let pairs = vec!["(?, ?)"; accounts.len()].join(", ");
+            Cow::Owned(format!("WHERE (tenant, account) IN (VALUES {pairs})"))
+        }
+    };
+    (condition, parameters)
+}
+
+/// A row of the log as it is; an error that names it if it is damaged.
+pub(super) fn row(path: &Path, row: &Row<'_>) -> Result<LogRow<StagedRow>, StoreError> {
+    let seq: i64 = row.get("seq").map_err(|error| error::sqlite(path, error))?;
+    LogRow::read_whole(row).map_err(|error| damaged(path, seq, &error.to_string()))
+}
+
 /// The account whose rows are being read.
 #[derive(Default)]
-struct Fold {
+pub(super) struct Fold {
     account: Option<AccountKey>,
     history: History<StagedRow>,
 }
 
 impl Fold {
     /// Takes the next row, and gives the former account's versions if it is the first row of another.
-    fn push(&mut self, path: &Path, row: &Row<'_>) -> Result<History<StagedRow>, StoreError> {
-        let seq: i64 = row.get("seq").map_err(|error| error::sqlite(path, error))?;
-        let damaged = |what: &str| damaged(path, seq, what);
-        let LogRow { account, event, .. } =
-            LogRow::read_whole(row).map_err(|error| damaged(&error.to_string()))?;
+    pub(super) fn push(
+        &mut self,
+        path: &Path,
+        row: LogRow<StagedRow>,
+    ) -> Result<History<StagedRow>, StoreError> {
+        let LogRow {
+            seq,
+            account,
+            event,
+        } = row;
         let former = if self.account.as_ref() == Some(&account) {
             History::default()
         } else {
@@ -201,7 +226,7 @@ impl Fold {
             Event::Staged(staged) => self.history.stage(seq, staged.run, staged),
             Event::Settled(settled) => {
                 if !self.history.settle(seq, settled.settlement) {
-                    return Err(damaged("it settles what was not pending"));
+                    return Err(damaged(path, seq, "it settles what was not pending"));
                 }
                 if let Some(entry) = self.history.entry_mut(settled.settlement.staged()) {
                     entry.item.committed = settled.committed;
@@ -211,7 +236,7 @@ impl Fold {
         Ok(former)
     }
 
-    fn finish(self) -> History<StagedRow> {
+    pub(super) fn finish(self) -> History<StagedRow> {
         self.history
     }
 }

@@ -102,10 +102,13 @@ pub(super) async fn each_account(trial: Trial<'_>) -> Verdict {
         let versions = versions.iter().cloned().zip(seen);
         versions.skip(from).collect()
     };
-    // How many are left out of each account's, after pruning one account and after pruning its tenant.
+    let named = Select::Accounts(vec![there.clone(), two.clone()]);
+    // How many are left out of each account's, after pruning one account, two, and the tenant of the others.
     for (select, keep, dropped, left_out) in [
+        (Select::Accounts(Vec::new()), 0, 0, [0, 0, 0]),
         (Select::Account(two.clone()), 0, 2, [0, 2, 0]),
-        (Select::Tenant(trial.tenant().clone()), 1, 1, [1, 2, 0]),
+        (named, 1, 1, [0, 2, 1]),
+        (Select::Tenant(trial.tenant().clone()), 1, 1, [1, 2, 1]),
     ] {
         prune(&*store, &select, keep, dropped).await?;
         for ((account, versions), from) in [&one, &two, &there]

@@ -1,6 +1,6 @@
-use super::trial::Seen::{Current, Overtaken, Pending};
+use super::trial::Seen::{Current, Overtaken, Pending, Previous};
 use super::trial::{Trial, Verdict, committed, discarded, fresh_tenant, stage, versions};
-use crate::Select;
+use crate::{AccountKey, Select};
 
 pub(super) async fn two_tenants(trial: Trial<'_>) -> Verdict {
     let store = trial.open().await;
@@ -112,4 +112,78 @@ pub(super) async fn pending(trial: Trial<'_>) -> Verdict {
     trial.expect(&*store, there, &[(&other, Pending)]).await?;
     let nowhere = Select::Pending(fresh_tenant());
     trial.expect(&*store, nowhere, &[]).await
+}
+
+pub(super) async fn accounts(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let [one, two, three, unknown] = [1, 2, 3, 4].map(|number| trial.account(number));
+    // Of this number, the account here is not asked for.
+    let there = trial.account_elsewhere(&*store, 2).await?;
+    // Two rounds, so that no account's versions were staged next to each other.
+    let mut rounds = Vec::new();
+    for _ in 0..2 {
+        let batch = [&one, &two, &three, &there].map(|account| trial.version(account));
+        stage(&*store, &batch).await?;
+        for version in &batch {
+            committed(&*store, version).await?;
+        }
+        rounds.push(batch);
+    }
+    let newest = trial.staged(&*store, &three).await?;
+    let [first, second] = rounds.as_slice() else {
+        return Ok(());
+    };
+    // Whatever order they are asked for in, and whichever account comes first: as all others, account by account.
+    for asked in [
+        vec![three.clone(), one.clone(), there.clone()],
+        vec![there.clone(), three.clone(), one.clone()],
+        vec![one.clone(), three.clone(), there.clone(), unknown.clone()],
+        vec![one.clone(), there.clone(), one.clone(), three.clone()],
+    ] {
+        let select = Select::Accounts(asked);
+        let mut accounts = Vec::new();
+        for version in versions(&*store, select.clone()).await? {
+            if accounts.last() != Some(&version.key.account) {
+                accounts.push(version.key.account);
+            }
+        }
+        let of = |account: &AccountKey| {
+            let mut expected = Vec::new();
+            for (batch, state) in [(first, Previous), (second, Current)] {
+                let own = batch.iter().filter(|new| new.key.account == *account);
+                expected.extend(own.map(|new| (new, state)));
+            }
+            let newest = (&newest.key.account == account).then_some((&newest, Pending));
+            expected.extend(newest);
+            expected
+        };
+        let expected: Vec<_> = accounts.iter().flat_map(of).collect();
+        if expected.len() != 7 {
+            return Err(format!(
+                "{} versions of the accounts named, expected 7",
+                expected.len()
+            ));
+        }
+        trial.expect(&*store, select, &expected).await?;
+    }
+    let nobody = [Vec::new(), vec![unknown]];
+    for nobody in nobody {
+        trial.expect(&*store, Select::Accounts(nobody), &[]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn many_accounts(trial: Trial<'_>) -> Verdict {
+    let store = trial.open().await;
+    let accounts: Vec<_> = (1..=1000).map(|number| trial.account(number)).collect();
+    let batch: Vec<_> = accounts
+        .iter()
+        .map(|account| trial.version(account))
+        .collect();
+    stage(&*store, &batch).await?;
+    let found = versions(&*store, Select::Accounts(accounts)).await?;
+    match found.len() {
+        1000 => Ok(()),
+        found => Err(format!("{found} versions of 1000 accounts, expected 1000")),
+    }
 }
