@@ -13,6 +13,7 @@ mod drive;
 mod feed;
 mod lease;
 mod pace;
+mod planning;
 mod retry;
 mod rotate;
 mod run;
@@ -26,16 +27,12 @@ pub use retry::RetryPolicy;
 pub use run::Run;
 pub use stop::StopHandle;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt, future, stream};
-
 use crate::{
-    Account, AccountId, AccountQuery, AuditLog, BackendError, Caller, Clock, Drift, GenerateError,
-    Generator, Known, Plan, PlanTenant, Planned, Planner, Policy, RotationBackend, RunId,
-    SecretStore, Select, SkipReason, StoreError, SystemClock, TenantId,
+    AuditLog, BackendError, Clock, GenerateError, Generator, Plan, Policy, RotationBackend, RunId,
+    SecretStore, Select, StoreError, SystemClock, TenantId,
 };
 
 /// Rotates the accounts of one tenant through a backend, and keeps their passwords in a store.
@@ -101,9 +98,6 @@ impl Default for EngineOptions {
     }
 }
 
-/// How many accounts are asked for by name in one go.
-const NAMED_AT_ONCE: usize = 100;
-
 /// Why no plan could be made.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -160,122 +154,6 @@ impl Engine {
         }
     }
 
-    /// Decides what is to become of the accounts that `query` names. Writes nothing, neither to the directory nor to
-    /// the store. Accounts that an earlier run left unsettled are due, and come first.
-    ///
-    /// # Errors
-    /// - [`EngineError::Backend`] if the caller cannot be established. Trouble with the accounts comes in the stream.
-    /// - [`EngineError::Store`] if the versions in the store cannot be read.
-    pub async fn plan(&self, query: AccountQuery) -> Result<Plan<'_>, EngineError> {
-        let caller = self.backend.caller().await?;
-        Ok(self.plan_as(caller, query).await?)
-    }
-
-    /// The same for a caller that was established before.
-    ///
-    /// # Errors
-    /// If the versions in the store cannot be read.
-    pub async fn plan_as(
-        &self,
-        caller: Caller,
-        query: AccountQuery,
-    ) -> Result<Plan<'_>, StoreError> {
-        self.plan_from(caller, query, |planner, query| {
-            let settled = unsettled_of(&planner, &query);
-            let first = self.settling(planner.clone(), settled.clone(), query.clone());
-            let others = self
-                .backend
-                .accounts(query)
-                .try_filter(move |account| future::ready(!settled.contains(&account.id)));
-            first.chain(planner.plan(others)).boxed()
-        })
-        .await
-    }
-
-    /// Decides on the accounts that an earlier run left unsettled, and no others.
-    ///
-    /// # Errors
-    /// If the versions in the store cannot be read.
-    pub async fn plan_unsettled_as(
-        &self,
-        caller: Caller,
-        query: AccountQuery,
-    ) -> Result<Plan<'_>, StoreError> {
-        self.plan_from(caller, query, |planner, query| {
-            let settled = unsettled_of(&planner, &query);
-            self.settling(planner, settled, query).boxed()
-        })
-        .await
-    }
-
-    async fn plan_from<'a>(
-        &'a self,
-        caller: Caller,
-        query: AccountQuery,
-        decide: impl FnOnce(
-            Planner,
-            AccountQuery,
-        ) -> stream::BoxStream<'a, Result<Planned, BackendError>>,
-    ) -> Result<Plan<'a>, StoreError> {
-        let now = self.clock.now();
-        let tenant = PlanTenant {
-            tenant: caller.tenant.clone(),
-            caller: caller.id.clone(),
-        };
-        let known = self.known(&tenant.tenant).await?;
-        let planned_at = known.planned_at(now);
-        let planner = Planner::new(self.policy.clone(), caller, now).with_known(known);
-        let plan = Plan::new(tenant, planned_at, decide(planner, query));
-        Ok(match self.policy.max_per_tenant {
-            Some(max) => plan.within(max, SkipReason::BeyondTenantMaximum { max }),
-            None => plan,
-        })
-    }
-
-    /// What the store knows of the accounts of `tenant`.
-    async fn known(&self, tenant: &TenantId) -> Result<Known, StoreError> {
-        let select = match self.policy.drift {
-            Drift::Ignore => Select::Pending(tenant.clone()),
-            Drift::Report | Drift::Rotate => Select::Tenant(tenant.clone()),
-        };
-        let versions = self.store.versions(select);
-        versions
-            .try_fold(Known::default(), |mut known, version| {
-                known.note(&version);
-                future::ready(Ok(known))
-            })
-            .await
-    }
-
-    /// Decides on the `unsettled` accounts, also on those that the directory no longer has.
-    fn settling(
-        &self,
-        planner: Planner,
-        unsettled: HashSet<AccountId>,
-        query: AccountQuery,
-    ) -> impl Stream<Item = Result<Planned, BackendError>> + Send + use<'_> {
-        let names: Vec<String> = unsettled.iter().map(AccountId::to_string).collect();
-        let chunks: Vec<_> = names.chunks(NAMED_AT_ONCE).map(<[_]>::to_vec).collect();
-        let found = Arc::new(Mutex::new(HashSet::new()));
-        let seen = Arc::clone(&found);
-        let absent = planner.clone();
-        let present = stream::iter(chunks)
-            .flat_map(|names| self.backend.accounts(AccountQuery::Named(names)))
-            .inspect_ok(move |account| {
-                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.insert(account.id.clone());
-            })
-            // it may have given up the user name that it is asked for by, to somebody else
-            .try_filter(move |account| future::ready(query.names(account)));
-        let gone = stream::once(future::lazy(move |_| {
-            let mut gone = absent.gone(&seen.lock().unwrap_or_else(PoisonError::into_inner));
-            gone.retain(|planned| unsettled.contains(&planned.account.id));
-            stream::iter(gone.into_iter().map(Ok))
-        }))
-        .flatten();
-        planner.plan(present).chain(gone)
-    }
-
     /// Drops all but the newest previous versions of the accounts of `tenant`, as the policy says; how many went.
     ///
     /// # Errors
@@ -295,15 +173,6 @@ impl Engine {
     pub fn run_as<'a>(&'a self, id: RunId, plan: Plan<'a>) -> Run<'a> {
         Run::new(self, id, plan)
     }
-}
-
-/// The unsettled accounts that `query` names by their id or the user name they had.
-fn unsettled_of(planner: &Planner, query: &AccountQuery) -> HashSet<AccountId> {
-    let named = planner
-        .unsettled()
-        .iter()
-        .filter(|(id, user_name)| query.names(&Account::new((*id).clone(), user_name.as_str())));
-    named.map(|(id, _)| id.clone()).collect()
 }
 
 impl std::fmt::Debug for Engine {

@@ -169,7 +169,7 @@ impl Shared<'_> {
         };
         let now = self.engine.clock.now();
         let version = NewVersion::new(key, &account.user_name, self.run, now, Arc::new(password))
-            .with_planned_at(self.planned_at)
+            .with_planned_at(planned.planned_at.unwrap_or(self.planned_at))
             .with_origin(Origin {
                 caller: self.caller.to_string(),
                 backend: self.engine.backend.name().to_owned(),

@@ -17,6 +17,8 @@ pub struct Planned {
     pub unsettled: bool,
     /// When someone else changed its password after we committed ours, by the directory's clock.
     pub drifted: Option<Timestamp>,
+    /// When it was planned, if that is not the time of the whole plan.
+    pub(crate) planned_at: Option<Timestamp>,
 }
 
 impl Planned {
@@ -28,6 +30,7 @@ impl Planned {
             decision,
             unsettled: false,
             drifted: None,
+            planned_at: None,
         }
     }
 }

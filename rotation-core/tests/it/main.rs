@@ -16,6 +16,7 @@ mod generator_rules;
 mod hostile_plan;
 mod leases;
 mod planner;
+mod planner_lookups;
 mod promises;
 mod settling;
 mod two_runs;

@@ -27,7 +27,7 @@ fn caller() -> Caller {
 }
 
 fn decide(policy: Policy, account: &Account) -> Decision {
-    Planner::new(policy, caller(), now()).decide(account)
+    Planner::new(policy, caller(), now()).decide(account, &Known::default())
 }
 
 #[test]
@@ -105,9 +105,7 @@ fn unsettled_accounts_are_due_whatever_their_age_but_stay_excluded_and_denied() 
         VersionState::Pending,
     ));
     let decide = |policy: Policy, account: &Account| {
-        Planner::new(policy, caller(), now())
-            .with_known(known.clone())
-            .decide(account)
+        Planner::new(policy, caller(), now()).decide(account, &known)
     };
     assert!(matches!(
         decide(Policy::default(), &young),
