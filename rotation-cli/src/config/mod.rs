@@ -8,7 +8,7 @@ mod store;
 mod suggest;
 
 pub(crate) use document::{Document, Step, below};
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
 #[cfg(feature = "exec")]
 pub(crate) use store::Exec;

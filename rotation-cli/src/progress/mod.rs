@@ -354,3 +354,101 @@ fn screen() -> &'static ProgressBar {
     );
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many tenants under way, each with 100 accounts more to go than the one before; and one to come and one done.
+    fn progress(under_way: usize) -> Progress {
+        let phases = (0..under_way).map(|_| Phase::UnderWay);
+        let phases = phases.chain([Phase::ToCome, Phase::Done]);
+        let tenants = phases.enumerate().map(|(place, phase)| {
+            let of = 100 * (place as u64 + 1);
+            let so_far = Numbers {
+                of,
+                rotated: 10,
+                given_up: if phase == Phase::Done { of - 10 } else { 0 },
+                ..Numbers::default()
+            };
+            let tenant = Tenant {
+                place,
+                id: TenantId::new("11111111-2222-3333-4444-555555555555"),
+                name: format!("tenant{place:02}.example"),
+                rate: None,
+                phase,
+                so_far,
+                pace: Pace::begin(Duration::ZERO),
+                told_limit: None,
+                told_pause: false,
+            };
+            (place, tenant)
+        });
+        Progress {
+            begun: Instant::now(),
+            due: Instant::now(),
+            tenants: tenants.collect(),
+            pace: Pace::begin(Duration::ZERO),
+            style: Style::Silent,
+        }
+    }
+
+    #[test]
+    fn a_terminal_shows_those_with_the_longest_way_to_go_and_a_total() {
+        let mut progress = progress(25);
+        let second = Duration::from_secs(1);
+        for _ in 0..20 {
+            progress.finished(3, &AccountResult::NotTried);
+            progress.pace.count(second);
+        }
+        let page = progress.page(second);
+        let names: Vec<_> = page
+            .iter()
+            .take(10)
+            .filter_map(|line| line.get(..8))
+            .collect();
+        let expected: Vec<_> = (15..25).map(|place| format!("tenant{place}")).collect();
+        assert_eq!(names, expected, "{page:#?}");
+        assert_eq!(
+            page.get(10).map(String::as_str),
+            Some("… and 15 more"),
+            "{page:#?}"
+        );
+        // 37,800 in all, of which the last tenant gave up 2,690
+        let total =
+            "270 of 37800 rotated, 20.0/s, about 29m 2s left; 25 of 27 tenants under way, 1 done";
+        assert_eq!(page.get(11).map(String::as_str), Some(total), "{page:#?}");
+        assert_eq!(page.len(), 12);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn programs_hear_of_tenants_under_way_every_ten_seconds() {
+        let mut progress = progress(2);
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            tokio::time::advance(TICK).await;
+            told.push(progress.tick().len());
+        }
+        let told: Vec<_> = told.into_iter().filter(|told| *told > 0).collect();
+        assert_eq!(
+            told,
+            [2, 2, 2],
+            "at the beginning, after 10 s and after 20 s"
+        );
+    }
+
+    #[test]
+    fn what_changes_is_news_once() {
+        let mut progress = progress(1);
+        let mut tenant = progress.tenants.remove(&0).unwrap();
+        assert_eq!(tenant.news(Duration::from_secs(5)), None);
+        let idle = tenant.news(Duration::from_secs(30)).unwrap();
+        assert!(
+            idle.starts_with("tenant00.example: 90 accounts to go, waiting for"),
+            "{idle}"
+        );
+        let long = "a-domain-that-is-longer-than-any-line-should-be.example";
+        tenant.name = long.to_owned();
+        assert_eq!(tenant.short_name().chars().count(), MOST_OF_A_NAME);
+    }
+}

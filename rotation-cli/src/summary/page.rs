@@ -271,6 +271,7 @@ fn print_fix(problem: &Problem) -> Result<(), Failure> {
 fn problem_of(stopped: &StopReason) -> Option<&Problem> {
     match stopped {
         StopReason::Canary { problem, .. }
+        | StopReason::ConsecutiveFailures { problem, .. }
         | StopReason::Failures { problem, .. }
         | StopReason::LeaseLost { problem }
         | StopReason::Unreadable { problem }
@@ -303,6 +304,9 @@ fn describe(stopped: &StopReason) -> String {
     match stopped {
         StopReason::Canary { canary, problem } => format!(
             "stopped, because one of the first {canary} accounts was not rotated: {problem}"
+        ),
+        StopReason::ConsecutiveFailures { failures, problem } => format!(
+            "stopped, because {failures} accounts one after the other were not rotated; the last: {problem}"
         ),
         StopReason::Failures {
             failures,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use backend_graph::{Cloud, Credential, GraphBackend, GraphConfig};
 use rotation_core::{
-    AccountQuery, Engine, EngineOptions, Policy, RateControl, RotationBackend, SecretStore,
+    AccountQuery, Batching, Engine, EngineOptions, Policy, RateControl, RotationBackend,
+    SecretStore,
 };
 
 use crate::args::{Common, Sharded};
-use crate::config::{self, Config, ConfigError, Step, nearest};
+use crate::config::{self, Batch, Config, ConfigError, Step, nearest};
 use crate::exit::Failure;
 use crate::output;
 use secret::SecretPlace;
@@ -37,6 +38,11 @@ impl Tenant {
         let backend: Arc<dyn RotationBackend> = Arc::<GraphBackend>::clone(&self.backend);
         let mut options = EngineOptions::default();
         options.lease = config.stores.lease.unwrap_or(options.lease);
+        options.batching = match config.engine.batch {
+            Batch::Always => Batching::Always,
+            Batch::Auto => Batching::Auto,
+            Batch::Never => Batching::Never,
+        };
         Engine::new(backend, Arc::clone(store), policy)
             .map(|engine| engine.with_options(options))
             .map_err(|error| Failure::usage(miette::miette!("{error}")))

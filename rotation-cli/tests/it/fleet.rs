@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entra_sim::{Config, Effect, Fault, Server, Tenant};
+use entra_sim::{Effect, Fault, Tenant};
 use serde_json::Value;
 
 use crate::world::{World, wait};
@@ -67,25 +67,11 @@ fn two_runs_on_one_store_share_the_work() {
 
 /// Three tenants, whose order in the configuration is not that of their names.
 pub(crate) fn three_tenants() -> World {
-    let config = Config::default()
-        .tenant(Tenant::demo(60))
-        .tenant(Tenant::demo_at("fabrikam.onmicrosoft.com", 60))
-        .tenant(Tenant::demo_at("adatum.onmicrosoft.com", 60));
-    let world = World::of(Server::start_blocking(config).unwrap());
-    let url = world.server.base_url().to_owned();
-    let mut text = world.read("rotation.toml");
-    for (index, tenant) in world.server.tenants().iter().enumerate().skip(1) {
-        world.write(&format!("secret-{index}.txt"), tenant.client_secret());
-        text.push_str(&format!(
-            "[[tenant]]\nid = \"{}\"\nclient_id = \"{}\"\n\
-             credential = {{ kind = \"client-secret\", file = \"secret-{index}.txt\" }}\n\
-             cloud = {{ authority = \"{url}\", graph = \"{url}\" }}\n",
-            tenant.domain(),
-            tenant.client_id()
-        ));
-    }
-    world.write("rotation.toml", &text);
-    world
+    World::with([
+        Tenant::demo(60),
+        Tenant::demo_at("fabrikam.onmicrosoft.com", 60),
+        Tenant::demo_at("adatum.onmicrosoft.com", 60),
+    ])
 }
 
 #[test]

@@ -30,4 +30,5 @@ mod server;
 #[cfg(all(feature = "openbao", feature = "postgres"))]
 mod servers;
 mod stores;
+mod tenants;
 mod world;

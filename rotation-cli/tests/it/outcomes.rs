@@ -3,7 +3,7 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use entra_sim::{Config, Effect, Fault, Role, Server, Tenant};
+use entra_sim::{Effect, Fault, Role, Tenant};
 
 use crate::world::{World, wait};
 
@@ -90,24 +90,11 @@ fn a_caller_without_its_role_is_told_before_anything_is_sent() {
 
 #[test]
 fn several_tenants_are_summed_and_kept_apart() {
-    let config = Config::default()
-        .tenant(Tenant::demo(80))
-        .tenant(Tenant::demo_at("fabrikam.onmicrosoft.com", 90));
-    let world = World::of(Server::start_blocking(config).unwrap());
+    let world = World::with([
+        Tenant::demo(80),
+        Tenant::demo_at("fabrikam.onmicrosoft.com", 90),
+    ]);
     let second = world.server.tenants().remove(1);
-    world.write("second.txt", second.client_secret());
-    let url = world.server.base_url();
-    let text = world.read("rotation.toml");
-    world.write(
-        "rotation.toml",
-        &format!(
-            "{text}[[tenant]]\nid = \"{}\"\nclient_id = \"{}\"\n\
-             credential = {{ kind = \"client-secret\", file = \"second.txt\" }}\n\
-             cloud = {{ authority = \"{url}\", graph = \"{url}\" }}\n",
-            second.domain(),
-            second.client_id()
-        ),
-    );
     let one = world.json(&[
         "apply",
         "--max",

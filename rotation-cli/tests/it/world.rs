@@ -64,6 +64,26 @@ impl World {
         world
     }
 
+    /// All of these tenants, in this order.
+    pub(crate) fn with(tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        let config = entra_sim::Config::default().tenants(tenants);
+        let world = Self::of(Server::start_blocking(config).unwrap());
+        let url = world.server.base_url().to_owned();
+        let mut text = world.read("rotation.toml");
+        for (index, tenant) in world.server.tenants().iter().enumerate().skip(1) {
+            world.write(&format!("secret-{index}.txt"), tenant.client_secret());
+            text.push_str(&format!(
+                "[[tenant]]\nid = \"{}\"\nclient_id = \"{}\"\n\
+                 credential = {{ kind = \"client-secret\", file = \"secret-{index}.txt\" }}\n\
+                 cloud = {{ authority = \"{url}\", graph = \"{url}\" }}\n",
+                tenant.domain(),
+                tenant.client_id()
+            ));
+        }
+        world.write("rotation.toml", &text);
+        world
+    }
+
     fn config(&self, recipient: &str) -> String {
         let (domain, client_id) = (self.tenant.domain(), self.tenant.client_id());
         let url = self.server.base_url();
@@ -160,13 +180,16 @@ impl World {
         serde_json::from_str(&output.stdout).unwrap()
     }
 
-    /// How many passwords the directory was given, over all accounts.
+    /// How many passwords the directories were given, over all tenants and accounts.
     pub(crate) fn sets(&self) -> u64 {
-        self.tenant
-            .users()
-            .iter()
-            .map(|user| user.password_sets)
-            .sum()
+        let tenants = self.server.tenants();
+        let sets = |tenant: &TenantHandle| {
+            tenant
+                .iter_users()
+                .map(|user| user.password_sets)
+                .sum::<u64>()
+        };
+        tenants.iter().map(sets).sum()
     }
 
     /// Waits until the directory was given so many passwords.
