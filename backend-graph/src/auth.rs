@@ -10,6 +10,7 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 use rotation_core::Problem;
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 
 use crate::aadsts::{self, TokenError};
 use crate::config::{Credential, GraphConfig};
@@ -23,6 +24,10 @@ const REPEATS: u32 = 3;
 /// would wait out however long it is.
 const LONGEST_SIGN_IN: Duration = Duration::from_secs(60);
 
+/// For how long a token is used without asking `azure_identity` whether it is still good: asking takes locks, copies of
+/// the token and a timer, for each of thousands of requests a second.
+const UNASKED: Duration = Duration::from_secs(1);
+
 /// Gives the token for the next request. `azure_identity` caches it until five minutes before it expires, and lets
 /// one of several callers fetch a new one.
 pub(crate) struct TokenSource {
@@ -32,15 +37,18 @@ pub(crate) struct TokenSource {
 }
 
 /// A credential cannot forget the token it cached, so a rejected token costs a whole new credential.
-#[derive(Clone)]
 struct Held {
     credential: Arc<dyn TokenCredential>,
     generation: u64,
+    /// The token that it gave last, and when.
+    last: Option<(Token, Instant)>,
 }
 
-/// An access token, never shown.
+/// An access token, never shown. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Token {
-    text: Secret,
+    text: Arc<Secret>,
+    header: HeaderValue,
     generation: u64,
 }
 
@@ -64,24 +72,34 @@ impl TokenSource {
             held: Mutex::new(Held {
                 credential,
                 generation: 0,
+                last: None,
             }),
         })
     }
 
     /// The cached token, or a new one.
     pub(crate) async fn token(&self) -> Result<Token, TokenError> {
-        let Held {
-            credential,
-            generation,
-        } = self.held().clone();
+        let (credential, generation) = {
+            let held = self.held();
+            match &held.last {
+                Some((token, asked)) if asked.elapsed() < UNASKED => return Ok(token.clone()),
+                _ => (Arc::clone(&held.credential), held.generation),
+            }
+        };
+        let text = self.fetch(&*credential).await?;
+        let token = Token::new(text, generation).ok_or_else(|| self.unusable())?;
+        let mut held = self.held();
+        if held.generation == generation {
+            held.last = Some((token.clone(), Instant::now()));
+        }
+        Ok(token)
+    }
+
+    async fn fetch(&self, credential: &dyn TokenCredential) -> Result<Secret, TokenError> {
         let scopes = [self.scope.as_str()];
-        let fetched =
-            tokio::time::timeout(LONGEST_SIGN_IN, credential.get_token(&scopes, None)).await;
-        match fetched {
-            Ok(Ok(token)) => Ok(Token {
-                text: token.token,
-                generation,
-            }),
+        let fetched = credential.get_token(&scopes, None);
+        match tokio::time::timeout(LONGEST_SIGN_IN, fetched).await {
+            Ok(Ok(token)) => Ok(token.token),
             Ok(Err(error)) => Err(aadsts::explain(&error, &self.sign_in.place())),
             Err(_) => Err(TokenError {
                 problem: Problem::new(format!(
@@ -91,6 +109,17 @@ impl TokenSource {
                 )),
                 transient: true,
             }),
+        }
+    }
+
+    fn unusable(&self) -> TokenError {
+        let problem = Problem::new(format!(
+            "{} gave a token that cannot be sent in a header",
+            self.sign_in.place()
+        ));
+        TokenError {
+            problem: problem.with_fix("check `cloud`: its authority must be Microsoft Entra ID"),
+            transient: false,
         }
     }
 
@@ -109,6 +138,7 @@ impl TokenSource {
                 credential: credential
                     .map_err(|error| aadsts::explain(&error, &self.sign_in.place()))?,
                 generation: held.generation + 1,
+                last: None,
             };
         }
         Ok(())
@@ -129,12 +159,20 @@ impl fmt::Debug for TokenSource {
 }
 
 impl Token {
-    /// The value of the `Authorization` header, marked so that no HTTP library prints it. `None` if the token has
-    /// characters that no header can carry.
-    pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.text.secret())).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+    /// `None` if `text` has characters that no header can carry.
+    fn new(text: Secret, generation: u64) -> Option<Self> {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", text.secret())).ok()?;
+        header.set_sensitive(true);
+        Some(Self {
+            text: Arc::new(text),
+            header,
+            generation,
+        })
+    }
+
+    /// The value of the `Authorization` header, marked so that no HTTP library prints it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
     }
 
     pub(crate) fn expose(&self) -> &str {

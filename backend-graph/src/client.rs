@@ -128,14 +128,10 @@ impl Client {
 
     async fn exchange(&self, call: &Call, token: &Token) -> Result<Answer, SendError> {
         let place = call.url.place(call.method.clone());
-        let Some(authorization) = token.header() else {
-            let message = "the authority gave a token that cannot be sent in a header";
-            return Err(SendError::NotSent(Problem::new(message)));
-        };
         let mut request = self
             .http
             .request(call.method.clone(), call.url.as_url().clone())
-            .header(AUTHORIZATION, authorization);
+            .header(AUTHORIZATION, token.header());
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, JSON).body(body.clone());
         }
@@ -168,19 +164,21 @@ impl Client {
 /// Sends `request` and reads the whole answer. The log hears of neither body.
 async fn answered(request: RequestBuilder, place: Place) -> Result<Answer, SendError> {
     // The server keeps it next to its own id, which we do not learn if the answer is lost.
-    let id = Uuid::new_v4().to_string();
+    let id = Uuid::new_v4();
+    let mut text = Uuid::encode_buffer();
+    let text = &*id.hyphenated().encode_lower(&mut text);
     let request = request
         .header(ACCEPT, JSON)
-        .header("client-request-id", &id);
+        .header("client-request-id", text);
     let sent = request.send().await;
-    let response = sent.map_err(|error| without_answer(&error, &place, &id))?;
+    let response = sent.map_err(|error| without_answer(&error, &place, id))?;
     let answer = Answer::read(response, place.clone()).await;
-    let answer = answer.map_err(|wrong| lost(&place, &wrong, &id))?;
+    let answer = answer.map_err(|wrong| lost(&place, &wrong, id))?;
     tracing::debug!(
         %place,
         status = answer.status.as_u16(),
         request_id = answer.request_id,
-        client_request_id = id,
+        client_request_id = %id,
         "answered"
     );
     Ok(answer)
@@ -236,7 +234,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
 }
 
 /// Tells "never sent" from "answer lost". A failure to resolve, connect or agree on TLS comes before the request.
-fn without_answer(error: &reqwest::Error, place: &Place, id: &str) -> SendError {
+fn without_answer(error: &reqwest::Error, place: &Place, id: Uuid) -> SendError {
     let cause = last_cause(error);
     if error.is_builder() || error.is_connect() {
         let problem = Problem::new(format!("{place} was not sent: {cause}"));
@@ -251,7 +249,7 @@ fn without_answer(error: &reqwest::Error, place: &Place, id: &str) -> SendError 
 }
 
 /// Microsoft's support can find a request by our own id when we never learnt theirs.
-fn lost(place: &Place, what: &str, id: &str) -> SendError {
+fn lost(place: &Place, what: &str, id: Uuid) -> SendError {
     let problem = Problem::new(format!("{place}: {what} (client-request-id {id})"));
     SendError::Lost(problem.with_fix("check the network and the proxy on the way to it"))
 }

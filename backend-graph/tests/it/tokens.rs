@@ -191,3 +191,21 @@ async fn a_token_for_another_tenant_is_refused() {
     assert!(error.to_string().contains(TENANT), "{error}");
     assert_eq!(tenant.asked().await, 0);
 }
+
+#[tokio::test]
+async fn a_token_that_no_header_can_carry_is_never_sent_nor_shown() {
+    let tenant = Tenant::without_tokens().await;
+    tenant
+        .authority_says(given("first line\nsecond line"))
+        .await;
+    tenant.answers_patch(ResponseTemplate::new(204)).await;
+    let backend = tenant.backend();
+    let outcome = backend.set_password(&request()).await;
+    assert!(matches!(outcome, Outcome::NotSent(_)), "{outcome:?}");
+    let shown = format!("{outcome:?} {backend:?}");
+    assert!(
+        shown.contains("cannot be sent") && !shown.contains("line"),
+        "{shown}"
+    );
+    assert_eq!(tenant.asked().await, 0);
+}
