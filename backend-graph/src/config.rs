@@ -37,7 +37,8 @@ pub struct GraphConfig {
     pub timeout: Duration,
     /// How many passwords go into one request, 1 to 20; with 1, nothing is batched.
     pub max_batch: usize,
-    /// Knows how fast to go. Its clones are one: give it to every tenant of a process, since some quotas span tenants.
+    /// Knows how fast to go. Its clones are one: give it to every tenant of a process, since some quotas span tenants. Name a
+    /// tenant in one way only, for it goes by that name.
     pub rate_control: RateControl,
 }
 

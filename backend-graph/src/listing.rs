@@ -17,9 +17,10 @@ const AT_ONCE: usize = 8;
 /// How often a listing is started again because a page link has expired.
 const RESTARTS: u32 = 3;
 
-/// The most ids that a listing remembers in order to be able to start again: some 8 MiB. A longer one does not grow
-/// further; should a link of it expire, it ends with an error.
-const MOST_REMEMBERED: usize = 250_000;
+/// How many of the accounts given last a listing remembers at least, and half of how many at most: some 2 MiB. An account
+/// that the directory moves while it is listed comes again a page or two later. Once some are forgotten, the listing
+/// cannot start again: should a link of it expire then, it ends with an error.
+const REMEMBERED: usize = 50_000;
 
 type Users = BoxStream<'static, Result<User, BackendError>>;
 
@@ -86,7 +87,7 @@ impl Listing {
         Self {
             pages: first_page(&client),
             client,
-            seen: Seen(Some(HashSet::new())),
+            seen: Seen::default(),
             restarts: RESTARTS,
         }
     }
@@ -114,23 +115,29 @@ fn first_page(client: &Arc<Client>) -> Ahead<User> {
     Ahead::new(Pages::new(Arc::clone(client), first, &READ_USERS))
 }
 
-/// The ids given so far, as long as they are few enough to remember.
-struct Seen(Option<HashSet<Uuid>>);
+/// The ids given last.
+#[derive(Default)]
+struct Seen {
+    recent: HashSet<Uuid>,
+    older: HashSet<Uuid>,
+    forgot: bool,
+}
 
 impl Seen {
     fn is_new(&mut self, id: Uuid) -> bool {
-        let Some(ids) = &mut self.0 else {
-            return true;
-        };
-        let new = ids.insert(id);
-        if ids.len() > MOST_REMEMBERED {
-            self.0 = None;
+        if self.recent.contains(&id) || self.older.contains(&id) {
+            return false;
         }
-        new
+        if self.recent.len() == REMEMBERED {
+            std::mem::swap(&mut self.recent, &mut self.older);
+            self.forgot |= !self.recent.is_empty();
+            self.recent.clear();
+        }
+        self.recent.insert(id)
     }
 
     fn is_whole(&self) -> bool {
-        self.0.is_some()
+        !self.forgot
     }
 }
 
@@ -152,13 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn remembers_ids_only_up_to_the_limit() {
-        let mut seen = Seen(Some(HashSet::new()));
-        let ids = || (0..=MOST_REMEMBERED as u128).map(Uuid::from_u128);
-        assert!(ids().take(MOST_REMEMBERED).all(|id| seen.is_new(id)));
-        assert!(!seen.is_new(Uuid::from_u128(0)));
-        assert!(seen.is_whole());
-        assert!(ids().skip(MOST_REMEMBERED).all(|id| seen.is_new(id)));
-        assert!(!seen.is_whole());
+    fn remembers_the_accounts_given_last_and_no_more_than_twice_as_many() {
+        let mut seen = Seen::default();
+        let id = |n: usize| Uuid::from_u128(n as u128);
+        for n in 0..10 * REMEMBERED {
+            assert_eq!(seen.is_whole(), n <= 2 * REMEMBERED, "{n}");
+            assert!(seen.is_new(id(n)), "{n}");
+            let oldest = n.saturating_sub(REMEMBERED);
+            assert!(!seen.is_new(id(oldest)) && !seen.is_new(id(n)), "{n}");
+            assert!(seen.recent.len() + seen.older.len() <= 2 * REMEMBERED);
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -28,8 +29,9 @@ pub(crate) struct Pages<T> {
     client: Arc<Client>,
     need: &'static Need,
     next: Option<GraphUrl>,
-    /// One link for a thousand accounts, so small beside what the accounts themselves would take.
-    followed: HashSet<GraphUrl>,
+    /// What the links hash to: about a thousand for a million accounts.
+    followed: HashSet<u64>,
+    hasher: RandomState,
     item: PhantomData<fn() -> T>,
 }
 
@@ -50,6 +52,7 @@ impl<T: DeserializeOwned> Pages<T> {
             need,
             next: Some(first),
             followed: HashSet::new(),
+            hasher: RandomState::new(),
             item: PhantomData,
         }
     }
@@ -60,7 +63,7 @@ impl<T: DeserializeOwned> Pages<T> {
             return Ok(None);
         };
         let answer = self.client.read(url.clone()).await?;
-        self.followed.insert(url);
+        self.followed.insert(self.hasher.hash_one(&url));
         let page = self.parse(&answer)?;
         self.next = page.next_link.map(|link| self.follow(&link)).transpose()?;
         Ok(Some(page.value))
@@ -82,7 +85,7 @@ impl<T: DeserializeOwned> Pages<T> {
 
     fn follow(&self, link: &str) -> Result<GraphUrl, BackendError> {
         let next = self.client.graph.link(link)?;
-        if self.followed.contains(&next) {
+        if self.followed.contains(&self.hasher.hash_one(&next)) {
             return Err(BackendError::Unexpected(Problem::new(format!(
                 "cannot {}: the pages of {} lead in a circle",
                 self.need.to,
