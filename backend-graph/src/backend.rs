@@ -34,10 +34,9 @@ use crate::users;
 /// - to verify by signing in, the delegated permission `openid` with admin consent.
 ///
 /// # What is sent how often
-/// A password is sent once per call, and once more only where Graph has certainly done nothing: after a 401, and alone after a
-/// batch that was turned away as a whole. Reads are
-/// repeated up to four times, as `Retry-After` says, on 429, on 5xx and when no answer came. A sign-in is tried once
-/// per call, since wrong passwords lock an account: ten by default
+/// A password is sent once per call, and once more only where Graph has certainly done nothing: after a 401, and alone
+/// after a batch that was turned away as a whole. Reads are repeated up to four times, as `Retry-After` says, on 429, on
+/// 5xx and when no answer came. A sign-in is tried once per call, since wrong passwords lock an account: ten by default
 /// (<https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout>).
 #[derive(Clone, Debug)]
 pub struct GraphBackend {
