@@ -244,6 +244,31 @@ fn main() -> Result<(), Failure> {
         send(&address, &patches, 204)
     })?;
 
+    let quota = json!({"count": u32::MAX, "seconds": 10});
+    let quotas = json!({"appInTenant": quota, "app": quota, "tenant": quota, "units": quota, "appUnits": quota});
+    let mut limit = |throttle: Value| {
+        let token = text("controlToken")?;
+        let request = request(
+            "POST",
+            "/__control/throttle",
+            token,
+            "application/json",
+            &throttle.to_string(),
+        );
+        match connection.exchange(&request)? {
+            (204, _) => Ok::<(), Failure>(()),
+            (status, body) => Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into()),
+        }
+    };
+    limit(quotas)?;
+    report(
+        &simulator,
+        "PATCH counted by five quotas",
+        patches.len(),
+        || send(&address, &patches, 204),
+    )?;
+    limit("none".into())?;
+
     let batches: Vec<_> = ids
         .chunks(BATCH)
         .map(|chunk| {

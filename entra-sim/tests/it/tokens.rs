@@ -397,6 +397,23 @@ async fn tokens_expire_and_foreign_ones_are_refused() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_accepted_lends_its_signature_to_no_other() {
+    let server = server().await;
+    let client = Client::first_app(&server).await;
+    assert_eq!(client.get("/users").await.0, 200);
+    let (head, signature) = client.token().rsplit_once('.').unwrap();
+    let head = head.split_once('.').unwrap().0;
+    let mut wanted = claims(client.token());
+    wanted["roles"] = serde_json::json!(["Directory.ReadWrite.All"]);
+    let wanted = URL_SAFE_NO_PAD.encode(wanted.to_string());
+    let url = format!("{}/v1.0/users", server.base_url());
+    for forged in [format!("{head}.{wanted}.{signature}"), signature.to_owned()] {
+        let request = reqwest::Client::new().get(&url).bearer_auth(forged);
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    }
+}
+
+#[tokio::test]
 async fn permissions_are_frozen_in_the_token_but_roles_are_looked_up() {
     let server = start(tenant().app(bare_app(1)).user(User::new(at("ada")))).await;
     let client = Client::first_app(&server).await;
