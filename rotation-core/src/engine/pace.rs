@@ -63,7 +63,7 @@ impl Pace {
                 Some(turn) => turn,
                 None => self.write().await,
             };
-            if self.controller.state().paused.is_none() {
+            if !self.is_paused() {
                 return Place {
                     _place: place,
                     _turn: turn,
@@ -79,6 +79,11 @@ impl Pace {
             return None;
         }
         Some(self.controller.turn(RequestKind::Read).await)
+    }
+
+    /// Whether the directory wants to be left alone now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.controller.state().paused.is_some()
     }
 
     /// Takes note of what the directory said to a password; for how long it wants to be left alone, if that is news.

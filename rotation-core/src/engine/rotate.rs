@@ -111,8 +111,10 @@ impl Shared<'_> {
                 }
             };
             let staged = staged.await;
-            if staged.is_err() {
-                turn.take().map(Turn::unused);
+            if staged.is_err()
+                && let Some(turn) = turn.take()
+            {
+                turn.unused();
             }
             let (before, version) = match staged {
                 Ok(staged) => staged,
@@ -215,7 +217,7 @@ impl Shared<'_> {
     ) -> Attempts {
         let retry = &self.options().retry;
         let mut throttled_since = None;
-        let mut lost = 0;
+        let (mut throttled, mut lost) = (0, 0);
         let mut last = None;
         loop {
             let place = self.stop.during(self.pace.place(turn.take())).await;
@@ -247,7 +249,12 @@ impl Shared<'_> {
                         return Attempts::GaveUp(problem);
                     }
                     last = Some(problem);
-                    continue;
+                    if self.pace.is_paused() {
+                        continue;
+                    }
+                    // it is this account that is busy
+                    throttled += 1;
+                    retry.backoff(throttled)
                 }
                 Outcome::NotSent(problem) | Outcome::Unknown(problem) => {
                     lost += 1;
