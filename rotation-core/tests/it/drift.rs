@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use rotation_core::testkit::MemoryBackend;
+use rotation_core::testkit::{MemoryBackend, SetFault};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, RotationBackend, SetPassword,
-    Verify,
+    Account, AccountId, AccountQuery, Age, BackendError, Caller, Drift, Outcome, RotationBackend,
+    SetPassword, Verify,
 };
 
-use crate::world::World;
+use crate::world::{World, account, plan_now};
 
 /// Lists each account as it is when the listing comes to it, and takes its time to set a password.
 struct Lazy(MemoryBackend);
@@ -66,4 +66,53 @@ async fn what_another_run_of_ours_changed_is_not_drift() {
     );
     assert_eq!((first.drifted, second.drifted), (0, 0));
     world.assert_nothing_lost(3_000, "two runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_run_has_under_way_is_not_drift() {
+    let mut world = World::new(2);
+    world.policy.exclude = vec!["user-2@memory.test".parse().unwrap()];
+    assert_eq!(world.run().await.rotated, 1);
+    // so that the clock of the directory goes on
+    for _ in 0..7 {
+        world.backend.change_elsewhere(&account(2));
+    }
+    let lazy = world.engine_through(Arc::new(Lazy(world.backend.clone())));
+    let plan = lazy.plan(AccountQuery::All).await.unwrap();
+    let applied = SetFault::answer_lost().hangs();
+    world.backend.inject(applied);
+    let mut other = Box::pin(world.run());
+    let under_way = tokio::time::timeout(Duration::from_secs(1), &mut other).await;
+    assert!(under_way.is_err(), "{under_way:?}");
+
+    let (report, other) = tokio::join!(lazy.run(plan).finish(), other);
+    assert_eq!(
+        (report.drifted, report.left_to_others),
+        (0, 1),
+        "{report:?}"
+    );
+    assert_eq!((other.drifted, other.rotated), (0, 1), "{other:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_that_another_run_saw_to_since_the_plan_is_not_told_again() {
+    let mut world = World::new(1);
+    assert_eq!(world.run().await.rotated, 1);
+    world.policy.drift = Drift::Rotate;
+    world.policy.max_age = Age::days(365_000);
+    // a second each, and the first few may be our own
+    for _ in 0..7 {
+        world.backend.change_elsewhere(&account(1));
+    }
+    let engine = world.engine();
+    let plan = plan_now(&engine).await;
+    let told = world.run().await;
+    assert_eq!((told.drifted, told.rotated), (1, 1), "{told:?}");
+
+    let report = engine.run(plan).finish().await;
+    assert_eq!(
+        (report.drifted, report.left_to_others),
+        (0, 1),
+        "{report:?}"
+    );
 }

@@ -7,7 +7,7 @@ use rotation_core::{
     Verify, VersionState,
 };
 
-use crate::world::{World, account};
+use crate::world::{World, account, plan_now};
 
 /// Leaves user-1 unsettled: the first request is under way until it is delivered, and all others are lost.
 async fn unsettled(accounts: usize) -> World {
@@ -99,4 +99,19 @@ async fn a_name_given_to_somebody_else_settles_nobody_else() {
     let planned = planned(&world, "user-1@memory.test").await;
     let accounts: Vec<_> = planned.iter().map(|one| one.account.id.clone()).collect();
     assert_eq!(accounts, [account(2)], "{planned:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_run_settled_since_the_plan_is_not_unsettled() {
+    let mut world = unsettled(1).await;
+    let mut excluding = world.policy.clone();
+    excluding.exclude = vec!["user-1@memory.test".parse().unwrap()];
+    let including = std::mem::replace(&mut world.policy, excluding);
+    let engine = world.engine();
+    let plan = plan_now(&engine).await;
+    world.policy = including;
+    assert_eq!(world.run().await.rotated, 1);
+
+    let report = engine.run(plan).finish().await;
+    assert_eq!((report.unsettled, report.skipped), (0, 1), "{report:?}");
 }

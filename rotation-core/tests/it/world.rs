@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt};
 use rotation_core::testkit::{MemoryBackend, MemoryStore};
 use rotation_core::{
-    AccountId, AccountKey, AccountQuery, Engine, Event, EventKind, Policy, Report, RotationBackend,
-    TenantId, Treatment, VersionState,
+    AccountId, AccountKey, AccountQuery, Engine, Event, EventKind, Plan, PlanTenant, Policy,
+    Report, RotationBackend, TenantId, Treatment, VersionState,
 };
 
 /// Every account is due, and the first failure does not stop a run.
@@ -90,6 +90,18 @@ impl World {
             );
         }
     }
+}
+
+/// What `engine` plans for every account now, whenever it is run.
+pub(crate) async fn plan_now(engine: &Engine) -> Plan<'static> {
+    let plan = engine.plan(AccountQuery::All).await.unwrap();
+    let tenant = PlanTenant {
+        tenant: plan.tenant().clone(),
+        caller: plan.caller().clone(),
+    };
+    let planned_at = plan.planned_at();
+    let planned: Vec<_> = plan.collect().await;
+    Plan::new(tenant, planned_at, futures::stream::iter(planned))
 }
 
 pub(crate) fn account(number: usize) -> AccountId {
