@@ -30,9 +30,9 @@ impl TokenBucket {
         self.filled = now;
     }
 
+    /// Keeps the tokens; those that a smaller bucket does not hold are gone when time passes next.
     pub(super) fn change_rate(&mut self, from: Rate, to: Rate) {
-        let kept = self.level * i128::from(to.period) / i128::from(from.period);
-        self.level = kept.min(tokens(to.count, to));
+        self.level = self.level * i128::from(to.period) / i128::from(from.period);
     }
 
     pub(super) fn charge(&mut self, cost: u32, rate: Rate, debt: u32) -> bool {

@@ -166,6 +166,16 @@ proptest! {
     }
 }
 
+#[test]
+fn what_was_sent_almost_at_once_is_forgotten_as_late_as_the_last_of_it() {
+    let throttles = of_one_app(Quota::new(2, PERIOD).sliding_window().debt(0.0));
+    let almost = SECOND / 200;
+    let sent = [0, almost, PERIOD_NS, PERIOD_NS, PERIOD_NS + almost - 1];
+    assert_eq!(admitted(&throttles, &sent), [0, almost]);
+    let then = [PERIOD_NS + almost; 3];
+    assert_eq!(admitted(&throttles, &then), then[1..]);
+}
+
 /// How many of the requests get through that are sent so often per period, for so many periods.
 fn passed_at(quota: Quota, per_period: u64, periods: u64) -> usize {
     let throttles = of_one_app(quota);
