@@ -183,6 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn a_banned_word_is_found_wherever_it_stands() {
+        let banned = Banned::new(&["contoso".to_owned()]);
+        for word in &banned.words {
+            for (before, after) in [("", "xyz"), ("x", "yz"), ("xyz", "")] {
+                let password = format!("{before}{word}{after}");
+                assert_eq!(banned.score(password.clone()), 4, "{password}");
+            }
+        }
+        assert_eq!(banned.score("contos".to_owned()), 6);
+    }
+
+    #[test]
     fn names_count_from_four_letters_on() {
         let banned = Banned::new(&[]);
         assert!(banned.rejects("zz9!P0lzz8#k", &[Some("Pol"), Some("Polz")]));
