@@ -43,6 +43,8 @@ pub(crate) struct Fleet<'a> {
 struct Tellers {
     progress: Progress,
     events: Option<EventFile>,
+    /// Whether events could not be written, so that those that follow are lost, too.
+    events_lost: bool,
 }
 
 impl<'a> Fleet<'a> {
@@ -59,7 +61,11 @@ impl<'a> Fleet<'a> {
             run,
             common,
             selection,
-            tellers: Mutex::new(Tellers { progress, events }),
+            tellers: Mutex::new(Tellers {
+                progress,
+                events,
+                events_lost: false,
+            }),
             stop: watch::Sender::new(false),
         }
     }
@@ -149,12 +155,18 @@ impl<'a> Fleet<'a> {
 
     /// Time passes.
     fn tick(&self) {
+        let told = self.tellers().progress.tick();
+        for (tenant, progress) in told {
+            self.keep(&Event::new(clock::now(), self.run, tenant, progress));
+        }
+    }
+
+    /// Writes `event` where somebody wants it. What happens without being told must not go on.
+    fn keep(&self, event: &Event) {
         let mut tellers = self.tellers();
-        for (tenant, progress) in tellers.progress.tick() {
-            let event = Event::new(clock::now(), self.run, tenant, progress);
-            if !tellers.keep(&event) {
-                self.stop_all();
-            }
+        tellers.keep(event);
+        if tellers.events_lost {
+            self.stop_all();
         }
     }
 
@@ -164,14 +176,12 @@ impl<'a> Fleet<'a> {
 }
 
 impl Tellers {
-    /// Writes `event` where somebody wants it; false if it is lost.
-    fn keep(&mut self, event: &Event) -> bool {
-        let Some(Err(error)) = self.events.as_mut().map(|file| file.write(event)) else {
-            return true;
-        };
-        output::note(&format!("{error}; stopping"));
-        self.events = None;
-        false
+    fn keep(&mut self, event: &Event) {
+        if let Some(Err(error)) = self.events.as_mut().map(|file| file.write(event)) {
+            output::note(&format!("{error}; stopping"));
+            self.events = None;
+            self.events_lost = true;
+        }
     }
 }
 
@@ -198,7 +208,6 @@ struct Follower<'a> {
     /// The account that was last decided to be left as it is.
     left: Option<(AccountId, Decision)>,
     report: Option<Report>,
-    events_lost: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -211,7 +220,6 @@ impl<'a> Follower<'a> {
             settled: 0,
             left: None,
             report: None,
-            events_lost: false,
         }
     }
 
@@ -227,10 +235,7 @@ impl<'a> Follower<'a> {
                 }
                 event = run.next() => {
                     let Some(event) = event else { return };
-                    if !self.fleet.tellers().keep(&event) {
-                        self.events_lost = true;
-                        self.fleet.stop_all();
-                    }
+                    self.fleet.keep(&event);
                     self.take(event.kind);
                 }
             }
@@ -282,7 +287,7 @@ impl<'a> Follower<'a> {
         let summary = summary
             .with_reasons(self.reasons)
             .with_settled(self.settled)
-            .with_events_lost(self.events_lost);
+            .with_events_lost(self.fleet.tellers().events_lost);
         match self.report {
             Some(report) => summary.with_report(report),
             None => summary,

@@ -3,7 +3,6 @@
 mod numbers;
 mod pace;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -180,12 +179,7 @@ impl Progress {
     fn tell(&mut self, now: Duration) {
         if let [tenant] = self.tenants.values_mut().collect::<Vec<_>>().as_mut_slice() {
             let numbers = tenant.numbers(now);
-            let (name, done, going) = (
-                &tenant.name,
-                numbers.done(),
-                numbers.going(numbers.time_left()),
-            );
-            output::note(&format!("{name}: {done}, {going}"));
+            output::note(&format!("{}: {}", tenant.name, numbers.words()));
             tenant.told_pause = false;
             return;
         }
@@ -214,8 +208,11 @@ impl Progress {
             .map(|tenant| (tenant.place, tenant.short_name(), tenant.numbers(now)))
             .collect();
         let more = under_way.len().saturating_sub(MOST_LINES);
-        // those that take longest, in lines that keep their places
-        under_way.sort_by_key(|(_, _, numbers)| Reverse(numbers.remaining()));
+        // the busiest, then those with the longest way to go; in the order of the configuration
+        under_way.sort_by(|(_, _, one), (_, _, other)| {
+            let busier = other.per_second.total_cmp(&one.per_second);
+            busier.then(other.remaining().cmp(&one.remaining()))
+        });
         under_way.truncate(MOST_LINES);
         under_way.sort_by_key(|(place, ..)| *place);
         let width = under_way
@@ -226,12 +223,7 @@ impl Progress {
         let mut page: Vec<_> = under_way
             .iter()
             .map(|(_, name, numbers)| {
-                let (bar, done, going) = (
-                    numbers.bar(),
-                    numbers.done(),
-                    numbers.going(numbers.time_left()),
-                );
-                format!("{name:width$} {bar} {done}, {going}")
+                format!("{name:width$} {} {}", numbers.bar(), numbers.words())
             })
             .collect();
         if more > 0 {
@@ -394,11 +386,12 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_shows_those_with_the_longest_way_to_go_and_a_total() {
+    fn a_terminal_shows_the_busiest_and_a_total() {
         let mut progress = progress(25);
         let second = Duration::from_secs(1);
+        let busy = progress.tenants.get_mut(&3).unwrap();
         for _ in 0..20 {
-            progress.finished(3, &AccountResult::NotTried);
+            busy.pace.count(second);
             progress.pace.count(second);
         }
         let page = progress.page(second);
@@ -407,7 +400,10 @@ mod tests {
             .take(10)
             .filter_map(|line| line.get(..8))
             .collect();
-        let expected: Vec<_> = (15..25).map(|place| format!("tenant{place}")).collect();
+        let others = (16..25).map(|place| format!("tenant{place}"));
+        let expected: Vec<_> = std::iter::once("tenant03".to_owned())
+            .chain(others)
+            .collect();
         assert_eq!(names, expected, "{page:#?}");
         assert_eq!(
             page.get(10).map(String::as_str),

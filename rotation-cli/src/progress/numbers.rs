@@ -54,6 +54,11 @@ impl Numbers {
         }
     }
 
+    /// What is done, and how it goes on.
+    pub(super) fn words(&self) -> String {
+        format!("{}, {}", self.done(), self.going(self.time_left()))
+    }
+
     /// What is done: "90 of 100 rotated, 2 not".
     pub(super) fn done(&self) -> String {
         let mut words = format!("{} of {} rotated", self.rotated, self.of);

@@ -145,7 +145,10 @@ impl Summary {
                 fix: problem.fix.as_deref(),
                 then: "then run `rotation apply` again: what is done stays done",
             });
-            let stopped = tenant.stopped.iter().map(|stopped| self.stop(stopped));
+            let stopped = tenant
+                .stopped
+                .iter()
+                .map(|stopped| self.stop(tenant, stopped));
             for stop in left_out.chain(stopped) {
                 match stops.iter_mut().find(|(known, _)| *known == stop) {
                     Some((_, names)) => names.push(&tenant.name),
@@ -168,8 +171,11 @@ impl Summary {
         }
     }
 
-    fn stop<'a>(&self, stopped: &'a StopReason) -> Stop<'a> {
+    fn stop<'a>(&self, tenant: &TenantSummary, stopped: &'a StopReason) -> Stop<'a> {
         let what = match stopped {
+            StopReason::Interrupted if tenant.events_lost => {
+                "stopped, because events can no longer be written".to_owned()
+            }
             StopReason::Interrupted if !self.interrupted => {
                 "stopped with the others, because of what happened there".to_owned()
             }
