@@ -1,22 +1,34 @@
 use num_bigint::BigUint;
-use rand::{CryptoRng, RngExt};
+use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::choice::Choice;
+use super::word::Word;
 use crate::policy::Pool;
 
 /// All strings of one length with a least number of characters of each class, counted exactly.
 ///
 /// Of the strings with `r` characters of the classes `k, k + 1, …`, those with `n` of class `k` number
-/// `binomial(r, n) · sizeₖⁿ · strings(k + 1, r - n)`. Drawing `n` by these weights, class after class, then the places
-/// of each class, then each character, makes every string equally likely. (Guaranteeing "one of each class" and
+/// `binomial(r, n) · sizeₖⁿ · strings(k + 1, r - n)`. Drawing `n` by these weights, class after class, then each character,
+/// then their order (Fisher and Yates), makes every string equally likely. (Guaranteeing "one of each class" and
 /// shuffling does not: it prefers strings with several characters of a required class.)
 pub(super) struct Composition {
     length: usize,
     classes: Vec<CountedClass>,
+    swaps: Vec<Swaps>,
+}
+
+/// Steps of the shuffle that share a random word: the last place of so many gets one of them, from `most` down to `least`.
+struct Swaps {
+    most: usize,
+    least: usize,
+    product: u64,
 }
 
 struct CountedClass {
-    characters: Vec<char>,
+    characters: Vec<u8>,
+    /// How many choices of a character one random word suffices for.
+    in_a_word: usize,
     minimum: usize,
     /// How many strings of each length consist of this class and those after it.
     strings: Vec<BigUint>,
@@ -34,16 +46,20 @@ impl Composition {
                 .collect();
             let choices = weights.iter().map(|weights| Choice::new(weights)).collect();
             after = weights.iter().map(|weights| weights.iter().sum()).collect();
-            let (characters, minimum) = (pool.characters.clone(), pool.minimum);
             classes.push(CountedClass {
-                characters,
-                minimum,
+                characters: pool.characters.clone(),
+                in_a_word: in_a_word(pool.characters.len()),
+                minimum: pool.minimum,
                 strings: after.clone(),
                 choices,
             });
         }
         classes.reverse();
-        Self { length, classes }
+        Self {
+            length,
+            classes,
+            swaps: swaps(length),
+        }
     }
 
     /// How many strings there are.
@@ -60,27 +76,24 @@ impl Composition {
         let characters: String = self
             .classes
             .iter()
-            .flat_map(|class| &class.characters)
+            .flat_map(|class| class.characters.iter().copied().map(char::from))
             .collect();
         format!("{} characters of {characters:?}", self.length)
     }
 
     /// Appends one of the strings to `text`, each with the same probability.
     pub(super) fn draw(&self, rng: &mut impl CryptoRng, text: &mut String) {
-        let mut counts = self.draw_counts(rng);
-        for places in (1..=self.length).rev() {
-            let mut place = rng.random_range(0..places);
-            // The place belongs to a class with a probability of its characters still to write over all of them.
-            for (class, count) in self.classes.iter().zip(&mut counts) {
-                if place < *count {
-                    *count -= 1;
-                    let character = rng.random_range(0..class.characters.len());
-                    text.extend(class.characters.get(character));
-                    break;
-                }
-                place -= *count;
+        let mut characters = Zeroizing::new(Vec::with_capacity(self.length));
+        for (class, count) in self.classes.iter().zip(self.draw_counts(rng)) {
+            class.draw(count, rng, &mut characters);
+        }
+        for swaps in &self.swaps {
+            let mut word = Word::draw(rng, swaps.product);
+            for places in (swaps.least..=swaps.most).rev() {
+                characters.swap(places - 1, word.below(places as u64));
             }
         }
+        text.extend(characters.iter().copied().map(char::from));
     }
 
     /// How many characters of each class the string will have.
@@ -88,10 +101,14 @@ impl Composition {
         let mut counts = [0; CLASSES];
         let mut places = self.length;
         for (k, (class, count)) in self.classes.iter().zip(&mut counts).enumerate() {
-            if let Some(choice) = class.choices.get(places) {
-                *count = choice.draw(rng, || self.weights(k, places));
-                places -= *count;
-            }
+            *count = match class.choices.get(places) {
+                Some(choice) if k + 1 < self.classes.len() => {
+                    choice.draw(rng, || self.weights(k, places))
+                }
+                // what is left is of the last class
+                _ => places,
+            };
+            places -= *count;
         }
         counts
     }
@@ -110,6 +127,44 @@ impl Composition {
             ),
         }
     }
+}
+
+impl CountedClass {
+    /// Appends `count` characters.
+    fn draw(&self, count: usize, rng: &mut impl CryptoRng, to: &mut Vec<u8>) {
+        let (size, mut left) = (self.characters.len() as u64, count);
+        while left > 0 {
+            let some = left.min(self.in_a_word);
+            let mut word = Word::draw(rng, (0..some).map(|_| size).product());
+            to.extend((0..some).filter_map(|_| self.characters.get(word.below(size))));
+            left -= some;
+        }
+    }
+}
+
+/// How many numbers below `bound` one random word gives.
+fn in_a_word(bound: usize) -> usize {
+    match bound {
+        0 | 1 => usize::MAX,
+        _ => u64::MAX.ilog(bound as u64) as usize,
+    }
+}
+
+/// The steps of a shuffle of so many places, in as few words as hold them.
+fn swaps(length: usize) -> Vec<Swaps> {
+    let mut all: Vec<Swaps> = Vec::new();
+    for places in (2..=length).rev() {
+        let last = all.last_mut();
+        match last.and_then(|swaps| Some((swaps.product.checked_mul(places as u64)?, swaps))) {
+            Some((product, swaps)) => (swaps.product, swaps.least) = (product, places),
+            None => all.push(Swaps {
+                most: places,
+                least: places,
+                product: places as u64,
+            }),
+        }
+    }
+    all
 }
 
 /// Lower, upper, digit, symbol, space.

@@ -13,6 +13,7 @@ mod passphrase;
 mod product;
 mod steps;
 mod template;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -160,11 +161,16 @@ impl Generator {
     ) -> Result<Zeroizing<String>, GenerateError> {
         for _ in 0..MOST_CANDIDATES {
             let text = self.draw_candidate(rng);
-            if self.automaton.passes(&text) && !forbidden.is_in(&text) {
+            if self.passes(&text) && !forbidden.is_in(&text) {
                 return Ok(text);
             }
         }
         self.draw_counted(rng, forbidden)
+    }
+
+    /// Whether `text` contains nothing that the policy forbids everywhere.
+    fn passes(&self, text: &str) -> bool {
+        self.forbidden.terms().is_empty() || self.automaton.passes(text)
     }
 
     /// Draws from the texts that satisfy all but the forbidden terms.

@@ -23,7 +23,7 @@ impl Template {
     pub(super) fn of_characters(length: usize, pools: &[Pool]) -> Self {
         let tokens = pools.iter().enumerate().flat_map(|(class, pool)| {
             pool.characters.iter().map(move |character| Token {
-                text: character.to_string(),
+                text: char::from(*character).to_string(),
                 class,
             })
         });

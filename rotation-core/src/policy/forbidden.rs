@@ -13,6 +13,9 @@ const SHORTEST_USER_NAME: usize = 3;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Forbidden {
     terms: Vec<String>,
+    /// Their first characters, a bit for each of ASCII; and their second ones, all if one has none.
+    firsts: u128,
+    seconds: u128,
 }
 
 impl Forbidden {
@@ -27,23 +30,48 @@ impl Forbidden {
             .collect();
         terms.sort_unstable();
         terms.dedup();
-        Self { terms }
+        let bits = |at: usize, none: u128| {
+            let bytes = terms.iter().map(|term| term.as_bytes().get(at));
+            bytes.fold(0, |bits, byte| bits | byte.map_or(none, |byte| 1 << byte))
+        };
+        let (firsts, seconds) = (bits(0, 0), bits(1, u128::MAX));
+        Self {
+            terms,
+            firsts,
+            seconds,
+        }
     }
 
     /// Whether `text` contains one of the terms.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        let text = text.as_bytes();
-        self.terms.iter().any(|term| {
-            let mut windows = text.windows(term.len());
-            windows.any(|window| window.iter().copied().map(fold).eq(term.bytes()))
-        })
+        let mut rest = text.as_bytes();
+        while let [first, others @ ..] = rest {
+            let second = others.first().copied().unwrap_or_default();
+            if self.may_begin(*first, second) && self.terms.iter().any(|term| begins(rest, term)) {
+                return true;
+            }
+            rest = others;
+        }
+        false
+    }
+
+    /// Whether a term may begin with these two; hardly ever.
+    fn may_begin(&self, first: u8, second: u8) -> bool {
+        let is_in = |bits: u128, byte: u8| bits.checked_shr(fold(byte).into()).unwrap_or(0) & 1;
+        is_in(self.firsts, first) & is_in(self.seconds, second) == 1
     }
 
     /// The terms, folded, each once.
     pub(crate) fn terms(&self) -> &[String] {
         &self.terms
     }
+}
+
+/// Whether `text` begins with a folded `term`.
+fn begins(text: &[u8], term: &str) -> bool {
+    let beginning = text.get(..term.len());
+    beginning.is_some_and(|beginning| beginning.iter().copied().map(fold).eq(term.bytes()))
 }
 
 /// What the password of an account must not contain of its names.
@@ -74,13 +102,29 @@ pub fn forbidden_parts(user_name: &str, display_name: &str) -> Forbidden {
 /// The character as which Entra ID reads `byte` when it looks for a term
 /// (<https://learn.microsoft.com/entra/identity/authentication/concept-password-ban-bad>).
 pub(crate) fn fold(byte: u8) -> u8 {
-    match byte {
-        b'0' => b'o',
-        b'1' => b'l',
-        b'$' => b's',
-        b'@' => b'a',
-        _ => byte.to_ascii_lowercase(),
+    // an index of a byte is never out of range
+    FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
+}
+
+/// Looked up, since what is folded is random, and no branch on it can be foreseen.
+static FOLDED: [u8; 256] = folded();
+
+const fn folded() -> [u8; 256] {
+    let mut folded = [0; 256];
+    let mut rest: &mut [u8] = &mut folded;
+    let mut byte = 0u8;
+    while let [first, others @ ..] = rest {
+        *first = match byte {
+            b'0' => b'o',
+            b'1' => b'l',
+            b'$' => b's',
+            b'@' => b'a',
+            _ => byte.to_ascii_lowercase(),
+        };
+        byte = byte.wrapping_add(1);
+        rest = others;
     }
+    folded
 }
 
 #[cfg(test)]
@@ -122,5 +166,26 @@ mod tests {
         ] {
             assert_eq!(forbidden.is_in(text), found, "{text}");
         }
+    }
+
+    #[test]
+    fn terms_of_any_length_match_anywhere() {
+        let forbidden = Forbidden::new(["x", "ab", "abcd"]);
+        for (text, found) in [
+            ("x", true),
+            ("..X", true),
+            ("X.", true),
+            ("aab", true),
+            ("ab", true),
+            ("@B", true),
+            ("a", false),
+            ("b", false),
+            ("a.b", false),
+            ("é\u{0}", false),
+            ("", false),
+        ] {
+            assert_eq!(forbidden.is_in(text), found, "{text}");
+        }
+        assert!(!Forbidden::default().is_in("anything"));
     }
 }

@@ -77,12 +77,12 @@ impl PasswordRules {
 
     fn pool(&self, class: Class) -> Result<Pool, Collision> {
         let used = self.classes.contains(&class);
-        let characters: Vec<char> = ENTRA_CHARACTERS
-            .map(char::from)
-            .filter(|&c| used && Class::of(c) == Some(class))
-            .filter(|&c| class != Class::Symbol || self.symbols.contains(c))
-            .filter(|&c| !self.is_excluded(c))
-            .collect();
+        let is_in = |c: char| {
+            used && Class::of(c) == Some(class)
+                && (class != Class::Symbol || self.symbols.contains(c))
+                && !self.is_excluded(c)
+        };
+        let characters: Vec<u8> = ENTRA_CHARACTERS.filter(|&c| is_in(c.into())).collect();
         let (field, minimum) = self.minimum(class);
         if minimum > 0 && characters.is_empty() {
             return Err(Collision::new(
@@ -120,11 +120,11 @@ impl PasswordRules {
     }
 }
 
-/// The characters of one class that a policy uses, each once, and how many of them a password has at least.
+/// The characters of one class that a policy uses, in ASCII, each once, and how many of them a password has at least.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pool {
     pub(crate) class: Class,
-    pub(crate) characters: Vec<char>,
+    pub(crate) characters: Vec<u8>,
     pub(crate) minimum: usize,
 }
 
