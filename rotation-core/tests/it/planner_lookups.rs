@@ -10,9 +10,9 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::testkit::{MemoryBackend, MemoryStore, SetFault, StoreFault, StoreOp};
 use rotation_core::{
-    Account, AccountId, AccountKey, AccountQuery, BackendError, Caller, Clock, Commit, Drift,
-    Engine, Lease, NewVersion, Outcome, Plan, PlanTenant, Policy, Problem, RotationBackend,
-    SecretStore, Select, SetPassword, StopReason, StoreError, SystemClock, Version, VersionKey,
+    Account, AccountId, AccountQuery, BackendError, Caller, Clock, Commit, Drift, Engine, Lease,
+    NewVersion, Outcome, Plan, PlanTenant, Policy, Problem, RotationBackend, SecretStore, Select,
+    SetPassword, StopReason, StoreError, SystemClock, Version, VersionKey,
 };
 
 use crate::world::{World, account, policy};
