@@ -157,7 +157,7 @@ async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, plan: Plan<'_>) -> Rep
     let mut report = Report::new(shared.run);
     let mut plan = spread(plan, shared.engine.policy.canary);
     let mut breaker = Breaker::new(&shared.engine.policy);
-    let _active = shared.pace.controller().begin();
+    let _active = shared.pace.controller().begins();
     let most = shared.engine.options.accounts_under_way();
     let mut under_way = FuturesUnordered::new();
     let mut busy: HashSet<AccountId> = HashSet::new();

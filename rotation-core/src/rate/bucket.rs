@@ -63,14 +63,14 @@ const SCOUTS: f64 = 32.0;
 /// What share of requests may be turned away for looking whether the limit was raised.
 const PRICE: f64 = 0.003;
 
-/// In how many seconds the rate doubles while looking.
+/// In how many seconds the rate doubles while looking; in half as many before it was ever measured.
 const DOUBLING: f64 = 4.0;
 
 /// After how many times as long as it was measured a rate is looked at again.
 const SURE: f64 = 3.0;
 
 /// A rate that is higher than expected by more than this is looked at again at once.
-const SURPRISE: f64 = 1.5;
+const SURPRISE: f64 = 1.15;
 
 /// A quota that bears less is asked in vain now and then.
 const LEAST_RATE: f64 = 1.0 / 600.0;
@@ -334,7 +334,12 @@ impl Bucket {
             Phase::Open(_) | Phase::Told(_) => self.rate,
             Phase::Silent(silent) => {
                 let looking = since(silent.empty_at, at) - self.patience(silent);
-                self.rate * (looking / DOUBLING).clamp(0.0, 64.0).exp2()
+                let doubling = if self.measured {
+                    DOUBLING
+                } else {
+                    DOUBLING / 2.0
+                };
+                self.rate * (looking / doubling).clamp(0.0, 64.0).exp2()
             }
         }
     }

@@ -11,7 +11,8 @@ const REQUESTS_AT_ONCE: usize = 256;
 /// The rate controllers of one process: it knows which of them share a quota. Clones share it.
 ///
 /// Tenants that share a quota get of it by what is still to be done in each, so that all are done at the same time. Of
-/// the requests at once every tenant has its part and no more, so that one that answers slowly takes nobody's turn.
+/// the requests at once every tenant has its part, and a little of what is free, so that one that answers slowly takes
+/// nobody's turn.
 #[derive(Clone, Debug)]
 pub struct RateControl(Arc<Mutex<Seats>>);
 

@@ -51,9 +51,13 @@ pub struct Turn {
     sent: bool,
 }
 
-/// Counts a tenant as one of those among which the requests at once are parted.
+/// Counts a tenant as one of those among which the requests at once are parted, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Active(Arc<Shared>);
+
+/// A request with changes is under way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Shared>);
 
 impl RateController {
     pub(super) fn seated(
@@ -119,15 +123,21 @@ impl RateController {
         self.shared.seats().state(self.shared.seat, Instant::now())
     }
 
-    /// A run begins, and lasts until what is returned is dropped.
-    pub(crate) fn begin(&self) -> Active {
-        self.shared.seats().begin();
+    /// A run begins.
+    pub(crate) fn begins(&self) -> Active {
+        self.shared.seats().begins();
         Active(Arc::clone(&self.shared))
     }
 
-    /// How many requests of a run may be under way at once now.
+    /// A request with changes, for which turns were given, leaves.
+    pub(crate) fn leaves(&self) -> UnderWay {
+        self.shared.seats().leaves();
+        UnderWay(Arc::clone(&self.shared))
+    }
+
+    /// How many requests with changes may be under way to this tenant now.
     pub(crate) fn requests_at_once(&self) -> usize {
-        self.shared.seats().requests()
+        self.shared.seats().requests_for_one()
     }
 }
 
@@ -149,7 +159,13 @@ impl Drop for Turn {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.seats().end();
+        self.0.seats().ended();
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.seats().returned();
     }
 }
 

@@ -18,6 +18,9 @@ const ACCOUNTS_PER_REQUEST: usize = 16;
 /// How many reads one tenant has under way at most.
 const READS_AT_ONCE: usize = 32;
 
+/// Beyond its part, a tenant has one of so many requests that all of them leave free.
+const RESERVED: usize = 32;
+
 /// All controllers of a process.
 #[derive(Debug)]
 pub(super) struct Seats {
@@ -30,6 +33,9 @@ pub(super) struct Seats {
     requests_at_once: usize,
     /// Controllers with a run under way.
     active: usize,
+    /// Requests under way, and accounts, of all tenants.
+    requests: usize,
+    accounts: usize,
 }
 
 /// One app over all its tenants.
@@ -83,6 +89,8 @@ impl Seats {
             tenants_by_name: HashMap::new(),
             requests_at_once: requests_at_once.max(1),
             active: 0,
+            requests: 0,
+            accounts: 0,
         }
     }
 
@@ -137,20 +145,21 @@ impl Seats {
     }
 
     fn claim_read(&mut self, id: Id<Seat>, now: Instant) -> Ready {
-        let most = self.requests().min(READS_AT_ONCE);
+        let most = self.requests_for_one().min(READS_AT_ONCE);
         let seat = self.seats.at(id);
         match seat.reads_not_before {
             Some(at) if at > now => Ready::At(at),
             _ if seat.reads >= most => Ready::Later,
             _ => {
                 seat.reads += 1;
+                self.requests += 1;
                 Ready::Now
             }
         }
     }
 
     fn claim_write(&mut self, id: Id<Seat>, now: Instant) -> Ready {
-        let most = self.accounts();
+        let most = self.accounts_for_one();
         let seat = self.seats.at(id);
         let tenant = self.tenants.at(seat.tenant);
         let apart = match (seat.bucket.ready(now), tenant.ready(now)) {
@@ -178,6 +187,7 @@ impl Seats {
             tenant.take();
             seat.bucket.take();
             seat.writes += 1;
+            self.accounts += 1;
             (seat.place, seat.last) = (None, place);
             app.line.went(id, place);
             self.wake_first(id);
@@ -207,9 +217,13 @@ impl Seats {
         let seat = self.seats.at(id);
         seat.wakes.of(kind).notify_one();
         match kind {
-            RequestKind::Read => seat.reads = seat.reads.saturating_sub(1),
+            RequestKind::Read => {
+                seat.reads = seat.reads.saturating_sub(1);
+                self.requests = self.requests.saturating_sub(1);
+            }
             RequestKind::Write => {
                 seat.writes = seat.writes.saturating_sub(1);
+                self.accounts = self.accounts.saturating_sub(1);
                 let app = self.apps.at(seat.app);
                 let tenant = self.tenants.at(seat.tenant);
                 for bucket in [&mut seat.bucket, &mut app.bucket, tenant] {
@@ -262,11 +276,13 @@ impl Seats {
         self.seats.at(id).to_come = writes;
     }
 
-    pub(super) fn begin(&mut self) {
+    /// A run begins.
+    pub(super) fn begins(&mut self) {
         self.active += 1;
     }
 
-    pub(super) fn end(&mut self) {
+    /// It ended.
+    pub(super) fn ended(&mut self) {
         self.active = self.active.saturating_sub(1);
         // more for each of the others
         for seat in self.seats.iter() {
@@ -274,14 +290,32 @@ impl Seats {
         }
     }
 
+    /// A request with changes leaves.
+    pub(super) fn leaves(&mut self) {
+        self.requests += 1;
+    }
+
+    /// It was answered, or is given up.
+    pub(super) fn returned(&mut self) {
+        self.requests = self.requests.saturating_sub(1);
+    }
+
     /// How many requests one tenant may have under way.
-    pub(super) fn requests(&self) -> usize {
-        (self.requests_at_once / self.active.max(1)).max(1)
+    pub(super) fn requests_for_one(&self) -> usize {
+        self.for_one(self.requests_at_once, self.requests)
     }
 
     /// How many accounts one tenant may have under way.
-    fn accounts(&self) -> usize {
-        (self.requests_at_once * ACCOUNTS_PER_REQUEST / self.active.max(1)).max(1)
+    fn accounts_for_one(&self) -> usize {
+        self.for_one(self.requests_at_once * ACCOUNTS_PER_REQUEST, self.accounts)
+    }
+
+    /// Its part of `all`, or more while much is free, so that a few large tenants among many small ones get on, and
+    /// never so much that one which answers slowly is felt by the others (dynamic thresholds,
+    /// <https://doi.org/10.1109/90.664262>).
+    fn for_one(&self, all: usize, used: usize) -> usize {
+        let part = all / self.active.max(1);
+        part.max(all.saturating_sub(used) / RESERVED).max(1)
     }
 
     pub(super) fn state(&mut self, id: Id<Seat>, now: Instant) -> RateState {
