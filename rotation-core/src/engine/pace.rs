@@ -23,7 +23,14 @@ pub(super) struct Pace {
 /// A place among those who send at once, with a turn to do so.
 pub(super) struct Place<'a> {
     _place: Option<SemaphorePermit<'a>>,
-    _turn: Turn,
+    turn: Turn,
+}
+
+impl Place<'_> {
+    /// Nothing was sent.
+    pub(super) fn unused(self) {
+        self.turn.unused();
+    }
 }
 
 impl Pace {
@@ -66,7 +73,7 @@ impl Pace {
             if !self.is_paused() {
                 return Place {
                     _place: place,
-                    _turn: turn,
+                    turn,
                 };
             }
             turn.unused();

@@ -32,7 +32,7 @@ pub(super) struct Shared<'a> {
     pub(super) caller: AccountId,
     pub(super) planned_at: Timestamp,
     pub(super) stage: Batcher<NewVersion, Result<(), StoreError>>,
-    pub(super) set: Batcher<SetPassword, Outcome>,
+    pub(super) set: Batcher<SetPassword, Option<Outcome>>,
     pub(super) commit: Batcher<Commit, Result<(), StoreError>>,
     pub(super) lease: HeldLease,
     pub(super) pace: Pace,
@@ -220,12 +220,9 @@ impl Shared<'_> {
         let (mut throttled, mut lost) = (0, 0);
         let mut last = None;
         loop {
-            let place = self.stop.during(self.pace.place(turn.take())).await;
-            let Some(place) = place else {
+            let Some(outcome) = self.attempt(version, turn.take()).await else {
                 return last.map_or(Attempts::NotTried, Attempts::GaveUp);
             };
-            let outcome = self.attempt(version).await;
-            drop(place);
             *ambiguous |= outcome.is_ambiguous();
             let wait = match outcome {
                 Outcome::Applied {
@@ -270,15 +267,32 @@ impl Shared<'_> {
         }
     }
 
-    /// Sends one version once.
-    pub(super) async fn attempt(&self, version: &NewVersion) -> Outcome {
-        let left_out =
-            || Outcome::Unknown(Problem::new("the backend's answer leaves this account out"));
+    /// Sends one version once, in its `turn` if it has one; nothing if the run stops.
+    pub(super) async fn attempt(
+        &self,
+        version: &NewVersion,
+        mut turn: Option<Turn>,
+    ) -> Option<Outcome> {
+        loop {
+            let place = self.pace.place(turn.take());
+            let place = self.stop.during(place).await?;
+            if let Some(outcome) = self.send(version).await {
+                return Some(outcome);
+            }
+            place.unused();
+        }
+    }
+
+    /// Sends one version, unless the directory asks to be left alone before it leaves.
+    async fn send(&self, version: &NewVersion) -> Option<Outcome> {
         let account = &version.key.account.account;
         let mut request = SetPassword::new(account.clone(), Arc::clone(&version.password));
         request.force_change = self.engine.policy.force_change_at_next_sign_in;
-        let answer = self.set.call(request).await;
-        let outcome = answer.unwrap_or_else(left_out);
+        let left_out = || {
+            let problem = Problem::new("the backend's answer leaves this account out");
+            Some(Outcome::Unknown(problem))
+        };
+        let outcome = self.set.call(request).await.unwrap_or_else(left_out)?;
         self.tally.count(&outcome);
         // first of all, so that nobody sends meanwhile
         let pause = self.pace.heard(&outcome);
@@ -293,7 +307,7 @@ impl Shared<'_> {
             let seconds = pause.as_secs_f64();
             self.events.emit(EventKind::Paused { seconds }).await;
         }
-        outcome
+        Some(outcome)
     }
 
     /// The version is live: makes it current, if it was verified. An `earlier` password of ours may still arrive.

@@ -33,12 +33,13 @@ pub(super) async fn serve_store(
     );
 }
 
-/// Answers what they ask of the backend, while the lease lasts.
+/// Answers what they ask of the backend, while the lease lasts. There is no outcome if the directory asked to be left
+/// alone while they waited here: then they wait for another turn.
 pub(super) async fn serve_backend(
     engine: &Engine,
     pace: &Pace,
     lease: &HeldLease,
-    set: Worker<SetPassword, Outcome>,
+    set: Worker<SetPassword, Option<Outcome>>,
 ) {
     let backend = &engine.backend;
     let limit = engine.options.attempt_timeout.min(lease.ttl() / 2);
@@ -49,18 +50,25 @@ pub(super) async fn serve_backend(
         most: engine.options.requests(),
     };
     set.run(requests, |batch: Vec<SetPassword>| async move {
-        let all = |outcome: fn(Problem) -> Outcome, problem| vec![outcome(problem); batch.len()];
+        let all = |outcome| vec![outcome; batch.len()];
         if !lease.lasts(limit).await {
             let problem = Problem::new("the lease was not renewed in time, so nothing was sent")
                 .with_fix("look for a store that stalls, or a machine that sleeps");
-            return all(Outcome::NotSent, problem);
+            return all(Some(Outcome::NotSent(problem)));
         }
+        if pace.is_paused() {
+            return all(None);
+        }
+        let _under_way = pace.controller().leaves();
         let began = Instant::now();
         let outcomes = tokio::select! {
             // first, so that what was not sent in time is never sent later, when the lease may be lost
             biased;
-            () = sleep(limit) => all(Outcome::Unknown, Problem::new(format!("no answer within {limit:?}"))),
-            outcomes = backend.set_passwords(&batch) => outcomes,
+            () = sleep(limit) => {
+                let problem = Problem::new(format!("no answer within {limit:?}"));
+                all(Some(Outcome::Unknown(problem)))
+            }
+            outcomes = backend.set_passwords(&batch) => outcomes.into_iter().map(Some).collect(),
         };
         chooser.took(batch.len(), began.elapsed());
         outcomes

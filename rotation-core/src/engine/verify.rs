@@ -127,11 +127,7 @@ impl Shared<'_> {
                 ..Verified::default()
             });
         }
-        let again = async {
-            let _place = self.stop.during(self.pace.place(None)).await?;
-            Some(self.attempt(version).await)
-        };
-        match again.await {
+        match self.attempt(version, None).await {
             Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {
                 answered_at,
                 ..Verified::default()
