@@ -39,8 +39,9 @@ impl Head {
         let write = || {
             let mut file =
                 private(File::options().write(true).create(true).truncate(true)).open(&new)?;
-            serde_json::to_writer(&file, self)?;
-            file.write_all(b"\n")?;
+            let mut line = serde_json::to_vec(self)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
             file.sync_data()?;
             // Not waiting for the directory: after a crash the older head is as good, only further behind.
             fs::rename(&new, &path)
