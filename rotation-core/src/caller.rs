@@ -67,6 +67,16 @@ impl Caller {
         }
     }
 
+    /// Whether it holds the permissions for enabling and disabling accounts: the least is
+    /// `User.EnableDisableAccount.All` together with `User.Read.All` (<https://learn.microsoft.com/graph/api/user-update>).
+    #[must_use]
+    pub fn may_enable_accounts(&self) -> bool {
+        let holds = |name: &str| self.permissions.contains(name);
+        (holds("User.EnableDisableAccount.All") && holds("User.Read.All"))
+            || holds("User.ReadWrite.All")
+            || holds("Directory.ReadWrite.All")
+    }
+
     /// Whether it holds one of the permissions for setting a password. Which accounts it may set is the matter of
     /// its roles: see [`capability`](crate::capability).
     #[must_use]

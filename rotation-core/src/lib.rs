@@ -65,7 +65,9 @@ pub use audit::{
 };
 pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
-pub use capability::{Capability, Denial, RuleSet, capability};
+pub use capability::{
+    Capability, Denial, Explanation, RoleVerdict, RuleSet, Verdict, capability, explain,
+};
 pub use clock::{Clock, SystemClock};
 pub use engine::{Batching, Engine, EngineError, EngineOptions, RetryPolicy, Run, StopHandle};
 pub use error::{BackendError, Problem, StoreError};

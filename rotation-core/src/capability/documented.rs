@@ -140,6 +140,19 @@ pub(super) fn sets_passwords(role: RoleId) -> bool {
     tenant_wide(role).is_some()
 }
 
+/// Whether the role enables and disables accounts, which is a sensitive action: those of this table have the same cells
+/// as for passwords
+/// (<https://learn.microsoft.com/entra/identity/role-based-access-control/privileged-roles-permissions#who-can-perform-sensitive-actions>).
+pub(super) fn enables_accounts(role: RoleId) -> bool {
+    matches!(
+        role,
+        AUTHENTICATION
+            | RoleId::USER_ADMINISTRATOR
+            | RoleId::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR
+            | RoleId::GLOBAL_ADMINISTRATOR
+    )
+}
+
 /// Whether the caller's role `held` reaches an account with `holdings`.
 pub(super) fn verdict(held: &RoleAssignment, holdings: &Holdings) -> Result<(), Refused> {
     let reach = match held.scope {

@@ -4,7 +4,10 @@
 //! for every account: see [`Caller::may_set_passwords`].
 
 mod documented;
+mod explain;
 mod strict;
+
+pub use explain::{Explanation, RoleVerdict, Verdict, explain};
 
 use std::fmt;
 
@@ -109,18 +112,24 @@ impl fmt::Display for Denial {
 /// ```
 #[must_use]
 pub fn capability(caller: &Caller, account: &Account, rules: RuleSet) -> Capability {
+    by_roles(caller, account, rules, documented::sets_passwords)
+}
+
+/// What the caller's roles that are `for_it` come to.
+fn by_roles(
+    caller: &Caller,
+    account: &Account,
+    rules: RuleSet,
+    for_it: impl Fn(RoleId) -> bool,
+) -> Capability {
     let Some(holdings) = &account.holdings else {
         return Capability::Denied {
             because: Denial::RolesUnknown,
         };
     };
     let mut reason = None;
-    for held in caller.active_roles() {
-        let verdict = documented::verdict(held, holdings).and_then(|()| match rules {
-            RuleSet::Documented => Ok(()),
-            RuleSet::Strict => strict::verdict(held, holdings),
-        });
-        match verdict {
+    for held in caller.active_roles().filter(|held| for_it(held.role)) {
+        match verdict(held, holdings, rules) {
             Ok(()) => return Capability::Allowed { by: held.role },
             Err(Refused::Because(because)) => {
                 reason.get_or_insert(because);
@@ -129,9 +138,17 @@ pub fn capability(caller: &Caller, account: &Account, rules: RuleSet) -> Capabil
         }
     }
     let because = reason.unwrap_or_else(|| Denial::NoRole {
-        eligible: eligible_role(caller),
+        eligible: eligible_role(caller, for_it),
     });
     Capability::Denied { because }
+}
+
+/// What one role comes to, as if it were in force.
+fn verdict(held: &RoleAssignment, holdings: &Holdings, rules: RuleSet) -> Result<(), Refused> {
+    documented::verdict(held, holdings).and_then(|()| match rules {
+        RuleSet::Documented => Ok(()),
+        RuleSet::Strict => strict::verdict(held, holdings),
+    })
 }
 
 /// Why one role of the caller does not reach an account.
@@ -142,13 +159,13 @@ enum Refused {
     Because(Denial),
 }
 
-fn eligible_role(caller: &Caller) -> Option<RoleId> {
+fn eligible_role(caller: &Caller, for_it: impl Fn(RoleId) -> bool) -> Option<RoleId> {
     let mut eligible = caller
         .roles
         .iter()
         .filter(|held| held.state == AssignmentState::Eligible);
     eligible
-        .find(|held| documented::sets_passwords(held.role))
+        .find(|held| for_it(held.role))
         .map(|held| held.role)
 }
 
