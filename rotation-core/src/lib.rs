@@ -66,7 +66,7 @@ pub use audit::{
 pub use backend::{AccountQuery, RotationBackend, SetPassword, SignIn};
 pub use caller::{Caller, CallerKind};
 pub use capability::{
-    Capability, Denial, Explanation, RoleVerdict, RuleSet, Verdict, capability, explain,
+    Capability, Denial, Explanation, RoleVerdict, RuleSet, Verdict, capability, explain, least_role,
 };
 pub use clock::{Clock, SystemClock};
 pub use engine::{Batching, Engine, EngineError, EngineOptions, RetryPolicy, Run, StopHandle};

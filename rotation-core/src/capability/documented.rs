@@ -29,15 +29,16 @@ enum Reach {
     Everyone,
 }
 
-const AUTHENTICATION: RoleId = RoleId::literal(0xc4e3_9bd9_1100_46d3_8c65_fb16_0da0_071f);
+pub(super) const AUTHENTICATION: RoleId =
+    RoleId::literal(0xc4e3_9bd9_1100_46d3_8c65_fb16_0da0_071f);
 const DIRECTORY_READERS: RoleId = RoleId::literal(0x88d8_e3e3_8f55_4a1e_953a_9b98_98b8_876b);
 const GROUPS: RoleId = RoleId::literal(0xfdd7_a751_b60b_444a_984c_0265_2fe8_fa1c);
 const GUEST_INVITER: RoleId = RoleId::literal(0x95e7_9109_95c0_4d8e_aee3_d01a_ccf2_d47b);
-const HELPDESK: RoleId = RoleId::literal(0x7298_27e3_9c14_49f7_bb1b_9608_f156_bbb8);
+pub(super) const HELPDESK: RoleId = RoleId::literal(0x7298_27e3_9c14_49f7_bb1b_9608_f156_bbb8);
 const MESSAGE_CENTER_READER: RoleId = RoleId::literal(0x790c_1fb9_7f7d_4f88_86a1_ef1f_95c0_5c1b);
 const PARTNER_TIER_1: RoleId = RoleId::literal(0x4ba3_9ca4_527c_499a_b93d_d9b4_92c5_0246);
 const PARTNER_TIER_2: RoleId = RoleId::literal(0xe00e_864a_17c5_4a4b_9c06_f5b9_5a8d_5bd8);
-const PASSWORD: RoleId = RoleId::literal(0x9667_07d0_3269_4727_9be2_8c3a_10f1_9b9d);
+pub(super) const PASSWORD: RoleId = RoleId::literal(0x9667_07d0_3269_4727_9be2_8c3a_10f1_9b9d);
 const REPORTS_READER: RoleId = RoleId::literal(0x4a5d_8f65_41da_4de4_8968_e035_b653_39cf);
 const SECURITY_ADMINISTRATOR: RoleId = RoleId::literal(0x194a_e4cb_b126_40b2_bd5b_6091_b380_977d);
 const SECURITY_OPERATOR: RoleId = RoleId::literal(0x5f22_22b1_57c3_48ba_8ad5_d475_9f1f_de6f);

@@ -1,6 +1,6 @@
 //! Everything there is to say on whether a caller may act on an account, for a person who wants to know why.
 
-use super::{Capability, Denial, Refused, RuleSet, by_roles, capability, documented, verdict};
+use super::{Capability, Denial, Refused, RuleSet, by_roles, capability, documented, reaches};
 use crate::{Account, Caller, RoleAssignment};
 
 /// Why a caller may rotate an account, or not.
@@ -57,7 +57,7 @@ pub fn explain(caller: &Caller, account: &Account, rules: RuleSet) -> Explanatio
         verdict: match account
             .holdings
             .as_ref()
-            .map(|holdings| verdict(held, holdings, rules))
+            .map(|holdings| reaches(held, holdings, rules))
         {
             Some(Ok(())) => Verdict::Allows,
             Some(Err(Refused::Because(because))) => Verdict::Denies(because),

@@ -5,9 +5,11 @@
 
 mod documented;
 mod explain;
+mod least_role;
 mod strict;
 
 pub use explain::{Explanation, RoleVerdict, Verdict, explain};
+pub use least_role::least_role;
 
 use std::fmt;
 
@@ -129,7 +131,7 @@ fn by_roles(
     };
     let mut reason = None;
     for held in caller.active_roles().filter(|held| for_it(held.role)) {
-        match verdict(held, holdings, rules) {
+        match reaches(held, holdings, rules) {
             Ok(()) => return Capability::Allowed { by: held.role },
             Err(Refused::Because(because)) => {
                 reason.get_or_insert(because);
@@ -143,8 +145,8 @@ fn by_roles(
     Capability::Denied { because }
 }
 
-/// What one role comes to, as if it were in force.
-fn verdict(held: &RoleAssignment, holdings: &Holdings, rules: RuleSet) -> Result<(), Refused> {
+/// Whether `held` reaches an account with `holdings`, as if it were in force.
+fn reaches(held: &RoleAssignment, holdings: &Holdings, rules: RuleSet) -> Result<(), Refused> {
     documented::verdict(held, holdings).and_then(|()| match rules {
         RuleSet::Documented => Ok(()),
         RuleSet::Strict => strict::verdict(held, holdings),

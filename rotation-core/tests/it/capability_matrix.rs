@@ -14,7 +14,7 @@ const ROLES: &str = include_str!("../../data/entra-roles.json");
 /// One column of the reference: the caller's role and the names of the rows it reaches.
 type Column = (RoleId, Vec<String>);
 
-fn json() -> Value {
+pub(crate) fn json() -> Value {
     serde_json::from_str(MATRIX).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// The accounts that stand for one row; several where the row covers several cases.
-fn accounts(row: &Value) -> Vec<Account> {
+pub(crate) fn accounts(row: &Value) -> Vec<Account> {
     let holding = |holdings: Holdings| {
         let mut account = Account::new(AccountId::new("target"), "target@contoso.com")
             .holding(Holdings::default());
@@ -115,13 +115,13 @@ fn accounts(row: &Value) -> Vec<Account> {
     }
 }
 
-fn caller(role: RoleId) -> Caller {
+pub(crate) fn caller(role: RoleId) -> Caller {
     let mut caller = Caller::app_only(TenantId::new("contoso"), AccountId::new("app"));
     caller.roles.push(RoleAssignment::active(role));
     caller
 }
 
-fn is_allowed(caller: &Caller, account: &Account, rules: RuleSet) -> bool {
+pub(crate) fn is_allowed(caller: &Caller, account: &Account, rules: RuleSet) -> bool {
     matches!(
         capability(caller, account, rules),
         Capability::Allowed { .. }

@@ -15,6 +15,7 @@ mod generator_properties;
 mod generator_rules;
 mod hostile_plan;
 mod leases;
+mod least_role;
 mod planner;
 mod planner_lookups;
 mod promises;
