@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// See it work: a simulated tenant on this machine, rotated over HTTP
     Demo(Demo),
+    /// Say whether an account may be rotated, by which role, and if not, why not and what would do
+    Explain(Explain),
     /// Print passwords of the policy, and touch nothing
     Generate(Generate),
     /// Write a rotation.toml to begin with
@@ -173,6 +175,13 @@ pub(crate) struct Demo {
     /// Keep configuration, key pair and store in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// Accounts, by user principal name or object id
+    #[arg(required = true, value_name = "ACCOUNT")]
+    pub(crate) accounts: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -278,7 +278,8 @@ impl Findings {
     }
 }
 
-fn tell_problem(problem: &Problem) {
+/// Says on stderr what is wrong, and what to do about it.
+pub(crate) fn tell_problem(problem: &Problem) {
     output::note(&format!("  ✗ {problem}"));
     if let Some(fix) = &problem.fix {
         output::note(&format!("    → {fix}"));
