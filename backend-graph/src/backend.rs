@@ -18,6 +18,7 @@ use crate::error::ConfigError;
 use crate::listing;
 use crate::outcome::outcome;
 use crate::password_flow::PasswordFlow;
+use crate::permission::Permissions;
 use crate::traffic::Traffic;
 use crate::users;
 
@@ -66,6 +67,14 @@ impl GraphBackend {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.client.traffic.read()
+    }
+
+    /// Which permissions the caller's token has, lacks, and has in vain. Asks the token endpoint alone.
+    ///
+    /// # Errors
+    /// Those of signing in, and those of [`caller`](RotationBackend::caller) for a token that shows nobody.
+    pub async fn permissions(&self) -> Result<Permissions, BackendError> {
+        Permissions::read(&self.client, self.pim).await
     }
 
     /// Sets the passwords of one batch. What the directory turned away with the others, it is asked alone.

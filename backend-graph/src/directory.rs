@@ -13,7 +13,7 @@ use crate::roles::Roles;
 use crate::units;
 use crate::users::User;
 
-const READ_DOMAINS: Need = Need {
+pub(crate) const READ_DOMAINS: Need = Need {
     to: "read the tenant's domains",
     permission: "Domain.Read.All",
     pim: false,

@@ -13,13 +13,13 @@ use crate::page::{PageError, Pages};
 /// How many groups are read at the same time. A tenant has at most 500 that can hold a role.
 const AT_ONCE: usize = 8;
 
-const READ_GROUPS: Need = Need {
+pub(crate) const READ_GROUPS: Need = Need {
     to: "read the role-assignable groups",
     permission: "GroupMember.Read.All",
     pim: false,
 };
 
-const READ_ELIGIBLE: Need = Need {
+pub(crate) const READ_ELIGIBLE: Need = Need {
     to: "read who is eligible for role-assignable groups",
     permission: "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     pim: true,

@@ -13,13 +13,13 @@ use crate::groups::{self, RoleGroup};
 use crate::page::Pages;
 use crate::units;
 
-const READ_ASSIGNMENTS: Need = Need {
+pub(crate) const READ_ASSIGNMENTS: Need = Need {
     to: "read the role assignments",
     permission: "RoleManagement.Read.Directory",
     pim: false,
 };
 
-const READ_ELIGIBILITIES: Need = Need {
+pub(crate) const READ_ELIGIBILITIES: Need = Need {
     to: "read the eligible roles",
     permission: "RoleEligibilitySchedule.Read.Directory",
     pim: true,

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::groups::Object;
 use crate::page::Pages;
 
-const READ_UNITS: Need = Need {
+pub(crate) const READ_UNITS: Need = Need {
     to: "read the administrative units",
     permission: "AdministrativeUnit.Read.All",
     pim: false,

@@ -1,0 +1,201 @@
+use std::collections::BTreeSet;
+
+use rotation_core::{BackendError, Caller, CallerKind};
+
+use crate::answer::Need;
+use crate::claims;
+use crate::client::Client;
+use crate::directory::READ_DOMAINS;
+use crate::groups::{READ_ELIGIBLE, READ_GROUPS};
+use crate::roles::{READ_ASSIGNMENTS, READ_ELIGIBILITIES};
+use crate::units::READ_UNITS;
+use crate::users::READ_USERS;
+
+/// What the permissions of the caller's token come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Permissions {
+    /// What this backend needs a permission for, one by one.
+    pub checks: Vec<PermissionCheck>,
+    /// Permissions that nothing here needs: whoever steals the credential has them too.
+    pub unneeded: Vec<String>,
+}
+
+/// Whether the caller holds a permission for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PermissionCheck {
+    /// The purpose, which completes "cannot …".
+    pub to: &'static str,
+    /// The least permission that Microsoft documents for it.
+    pub least: &'static str,
+    /// The one that the caller holds for it, the least of those it holds.
+    pub held: Option<String>,
+    /// Whether it is needed only where roles are assigned in administrative units.
+    pub units_only: bool,
+    /// What to do if there is none.
+    pub fix: String,
+}
+
+/// More than the least also does: what the page of each request lists, such as
+/// <https://learn.microsoft.com/graph/api/user-list#permissions>.
+const READS: [(Need, &[&str]); 7] = [
+    (
+        READ_USERS,
+        &["User.ReadWrite.All", DIRECTORY, DIRECTORY_TOO],
+    ),
+    (
+        READ_DOMAINS,
+        &["Domain.ReadWrite.All", DIRECTORY, DIRECTORY_TOO],
+    ),
+    (
+        READ_ASSIGNMENTS,
+        &[
+            "RoleManagement.Read.All",
+            ROLES_TOO,
+            DIRECTORY,
+            DIRECTORY_TOO,
+        ],
+    ),
+    (
+        READ_GROUPS,
+        &[
+            "GroupMember.ReadWrite.All",
+            "Group.Read.All",
+            "Group.ReadWrite.All",
+            DIRECTORY,
+            DIRECTORY_TOO,
+        ],
+    ),
+    (
+        READ_ELIGIBILITIES,
+        &[
+            "RoleManagement.Read.Directory",
+            "RoleManagement.Read.All",
+            "RoleEligibilitySchedule.ReadWrite.Directory",
+            ROLES_TOO,
+        ],
+    ),
+    (
+        READ_ELIGIBLE,
+        &[
+            "PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup",
+            "PrivilegedAccess.Read.AzureADGroup",
+            "PrivilegedAccess.ReadWrite.AzureADGroup",
+        ],
+    ),
+    (
+        READ_UNITS,
+        &["AdministrativeUnit.ReadWrite.All", DIRECTORY, DIRECTORY_TOO],
+    ),
+];
+
+const DIRECTORY: &str = "Directory.Read.All";
+const DIRECTORY_TOO: &str = "Directory.ReadWrite.All";
+const ROLES_TOO: &str = "RoleManagement.ReadWrite.Directory";
+
+/// Scopes for signing in, which open nothing in Graph.
+const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+impl Permissions {
+    /// Those of the token that is in use.
+    pub(crate) async fn read(client: &Client, pim: bool) -> Result<Self, BackendError> {
+        let claims = claims::read(client).await?;
+        let fix = |least: &str| client.consent.permission(least);
+        Ok(Self::of(&claims.permissions(), claims.kind(), pim, fix))
+    }
+
+    fn of(
+        granted: &BTreeSet<String>,
+        kind: CallerKind,
+        pim: bool,
+        fix: impl Fn(&str) -> String,
+    ) -> Self {
+        let check = |to, least, others: &[&str], units_only| PermissionCheck {
+            to,
+            least,
+            held: std::iter::once(&least)
+                .chain(others)
+                .find(|name| granted.contains(**name))
+                .map(|name| (*name).to_owned()),
+            units_only,
+            fix: fix(least),
+        };
+        let mut checks = Vec::new();
+        if let Some((least, others)) = Caller::password_permissions(kind).split_first() {
+            checks.push(check("set passwords", least, others, false));
+        }
+        let reads = READS.iter().filter(|(need, _)| pim || !need.pim);
+        checks.extend(reads.map(|(need, others)| {
+            let units_only = need.permission == READ_UNITS.permission;
+            check(need.to, need.permission, others, units_only)
+        }));
+        let is_needed = |name: &String| {
+            checks.iter().any(|check| check.held.as_ref() == Some(name))
+                || checks.iter().any(|check| check.least == *name)
+                || OPENID.contains(&name.as_str())
+        };
+        let unneeded = granted
+            .iter()
+            .filter(|name| !is_needed(name))
+            .cloned()
+            .collect();
+        Self { checks, unneeded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(granted: &[&str], pim: bool) -> Permissions {
+        let granted = granted.iter().map(|name| (*name).to_owned()).collect();
+        Permissions::of(&granted, CallerKind::AppOnly, pim, str::to_owned)
+    }
+
+    fn missing(permissions: &Permissions) -> Vec<&str> {
+        let checks = permissions.checks.iter();
+        let missing = checks.filter(|check| check.held.is_none());
+        missing.map(|check| check.least).collect()
+    }
+
+    #[test]
+    fn the_least_of_each_is_all_that_is_needed() {
+        let none = of(&[], true);
+        let least: Vec<_> = none.checks.iter().map(|check| check.least).collect();
+        assert_eq!(missing(&none), least);
+        let all = of(&least, true);
+        assert_eq!(missing(&all), Vec::<&str>::new());
+        assert_eq!(all.unneeded, Vec::<String>::new());
+        for one in &least {
+            let others: Vec<_> = least.iter().copied().filter(|name| name != one).collect();
+            let without = of(&others, true);
+            // reading role assignments shows eligible roles, too
+            let expected = if *one == READ_ELIGIBILITIES.permission {
+                vec![]
+            } else {
+                vec![*one]
+            };
+            assert_eq!(missing(&without), expected);
+        }
+    }
+
+    #[test]
+    fn more_than_the_least_does_too_and_what_nothing_needs_is_named() {
+        let broad = of(
+            &["Directory.ReadWrite.All", "User.Read.All", "Mail.Read"],
+            false,
+        );
+        assert_eq!(missing(&broad), Vec::<&str>::new());
+        assert_eq!(broad.unneeded, ["Mail.Read"]);
+        let set = broad.checks.first().unwrap();
+        assert_eq!(set.held.as_deref(), Some("Directory.ReadWrite.All"));
+    }
+
+    #[test]
+    fn without_pim_nothing_is_needed_for_it() {
+        assert!(of(&[], false).checks.iter().all(|check| {
+            check.least != READ_ELIGIBILITIES.permission && check.least != READ_ELIGIBLE.permission
+        }));
+    }
+}
