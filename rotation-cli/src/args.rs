@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// See it work: a simulated tenant on this machine, rotated over HTTP
     Demo(Demo),
+    /// Check everything a run needs, in every tenant, and say how to mend what is wrong; changes nothing
+    Doctor,
     /// Say whether an account may be rotated, by which role, and if not, why not and what would do
     Explain(Explain),
     /// Print passwords of the policy, and touch nothing

@@ -27,6 +27,7 @@ mod output;
 mod preflight;
 mod progress;
 mod reason;
+mod role;
 mod selection;
 mod shard;
 mod since;

@@ -150,7 +150,7 @@ pub(crate) fn unreadable(tenant: &ReadyTenant, error: &BackendError) -> Obstruct
 }
 
 /// The token must be for the tenant that was configured.
-fn check_tenant(name: &str, caller: &Caller) -> Result<String, Problem> {
+pub(crate) fn check_tenant(name: &str, caller: &Caller) -> Result<String, Problem> {
     if name.parse::<Uuid>().is_ok() && TenantId::new(name) != caller.tenant {
         let message = format!("the token is for tenant {}, expected {name}", caller.tenant);
         return Err(Problem::new(message).with_fix("check `id` and `cloud`"));
@@ -159,7 +159,7 @@ fn check_tenant(name: &str, caller: &Caller) -> Result<String, Problem> {
 }
 
 /// Two runs over one tenant under one id would not be told apart, so this is no matter of one tenant.
-fn configured_twice(twin: &str) -> Problem {
+pub(crate) fn configured_twice(twin: &str) -> Problem {
     Problem::new(format!(
         "the same tenant as {twin}, which is configured too"
     ))
@@ -185,7 +185,7 @@ fn check_permission(caller: &Caller) -> Result<String, Problem> {
 
 /// An ordinary account stands for those that the caller should reach. One that is outside of its administrative units
 /// still tells that it has a role.
-fn check_role(caller: &Caller, rules: RuleSet) -> Result<String, Problem> {
+pub(crate) fn check_role(caller: &Caller, rules: RuleSet) -> Result<String, Problem> {
     let ordinary =
         Account::new(AccountId::new("an ordinary account"), "").holding(Holdings::default());
     match capability(caller, &ordinary, rules) {

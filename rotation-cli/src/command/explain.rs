@@ -19,6 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::named::Named;
 use crate::output;
 use crate::preflight::tell_problem;
+use crate::role;
 use crate::wiring::{self, Tenant};
 
 pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure> {
@@ -269,7 +270,7 @@ impl CallerShown {
                 .roles
                 .iter()
                 .map(|role| RoleShown {
-                    role: shown(&role.held),
+                    role: role::held(&role.held),
                     allows: role.verdict == Verdict::Allows
                         && role.held.state == AssignmentState::Active,
                     because: why_not(&role.held, &role.verdict),
@@ -375,7 +376,7 @@ fn holds(account: &Account) -> Vec<String> {
     let Some(holdings) = &account.holdings else {
         return vec!["what it holds could not be established".to_owned()];
     };
-    let mut holds: Vec<_> = holdings.roles.iter().map(shown).collect();
+    let mut holds: Vec<_> = holdings.roles.iter().map(role::held).collect();
     for (holds_it, text) in [
         (
             holdings.member_of_role_assignable_group,
@@ -393,21 +394,4 @@ fn holds(account: &Account) -> Vec<String> {
         holds.extend(holds_it.then(|| text.to_owned()));
     }
     holds
-}
-
-/// A role as it is held: "User Administrator (eligible, in unit …)".
-fn shown(held: &RoleAssignment) -> String {
-    let state = match held.state {
-        AssignmentState::Active => "active",
-        AssignmentState::Eligible => "eligible",
-    };
-    let scope = match &held.scope {
-        Scope::Tenant => String::new(),
-        Scope::Unit { id, restricted } => {
-            let restricted = if *restricted { "restricted " } else { "" };
-            format!(", in {restricted}unit {id}")
-        }
-        _ => ", for one object".to_owned(),
-    };
-    format!("{} ({state}{scope})", held.role)
 }

@@ -1,0 +1,183 @@
+//! `rotation doctor`: everything that a run needs, checked in every tenant, with the fix beside whatever is wrong.
+
+mod accounts;
+mod checklist;
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use futures::StreamExt;
+use rotation_core::{
+    AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend, RuleSet,
+};
+
+use crate::args::{Common, Format, Sharded};
+use crate::concurrent::in_order;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::preflight::{check_role, check_tenant, configured_twice};
+use crate::role;
+use crate::wiring::store::{self, Stores};
+use crate::wiring::{self, Tenant};
+use accounts::Accounts;
+use checklist::Checklist;
+
+pub(super) async fn run(common: &Common) -> Result<Exit, Failure> {
+    let config = Config::load(common.config()).map_err(Failure::usage)?;
+    let tenants = wiring::tenants(&config, common, Sharded::default())?;
+    let mut lists = vec![check_store(&config).await?];
+    let check = async |tenant: Tenant| check_in(&config, common, &tenant).await;
+    let mut checks = pin!(in_order(tenants, config.engine.tenants_at_once, check));
+    let mut names = HashMap::new();
+    while let Some((mut list, id)) = checks.next().await {
+        if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
+            list.wrong(&configured_twice(&twin));
+        }
+        lists.push(list);
+    }
+    match common.format {
+        Format::Json => output::json(&lists)?,
+        Format::Table => {
+            lists.iter().try_for_each(Checklist::print)?;
+            output::line(&conclusion(&lists))?;
+        }
+    }
+    Ok(if lists.iter().any(|list| list.wrongs() > 0) {
+        Exit::Preflight
+    } else if lists.iter().any(Checklist::has_unreached) {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn conclusion(lists: &[Checklist]) -> String {
+    let wrongs: usize = lists.iter().map(Checklist::wrongs).sum();
+    let unreached = lists.iter().filter(|list| list.has_unreached()).count();
+    match (wrongs, unreached) {
+        (0, 0) => "all is well".to_owned(),
+        (0, _) => "a run would work, and leave the accounts at ! as they are".to_owned(),
+        (1, _) => "1 thing to mend: see ✗".to_owned(),
+        (wrongs, _) => format!("{wrongs} things to mend: see ✗"),
+    }
+}
+
+async fn check_store(config: &Config) -> Result<Checklist, Failure> {
+    let mut list = Checklist::new("store");
+    let stores = Stores::of(config).map_err(Failure::usage)?;
+    match stores.open().await {
+        Ok(_) => list.right(format!("{} opens", stores.name())),
+        Err(error) => list.wrong(&store::problem(&error)),
+    }
+    Ok(list)
+}
+
+/// The checklist of one tenant, and its GUID if it let us in.
+async fn check_in(
+    config: &Config,
+    common: &Common,
+    tenant: &Tenant,
+) -> (Checklist, Option<rotation_core::TenantId>) {
+    let mut list = Checklist::new(&tenant.name);
+    if !check_permissions(tenant, &mut list).await {
+        return (list, None);
+    }
+    let caller = match tenant.backend.caller().await {
+        Ok(caller) => caller,
+        Err(error) => {
+            list.unless_known(&error);
+            return (list, None);
+        }
+    };
+    let as_what = match caller.kind {
+        CallerKind::AppOnly => "an app on its own",
+        CallerKind::Delegated => "an app for a person",
+    };
+    list.take(check_tenant(&tenant.name, &caller));
+    let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
+    list.right(who);
+    check_roles(&caller, config.policy.rules, &mut list);
+    let accounts = Accounts::count(config, common, tenant, &caller).await;
+    match accounts {
+        Ok(accounts) => accounts.tell(&mut list),
+        Err(error) => list.unless_known(&error),
+    }
+    check_throttle(tenant, &mut list);
+    let id = caller.tenant;
+    (list, Some(id))
+}
+
+/// Whether the tenant let us in.
+async fn check_permissions(tenant: &Tenant, list: &mut Checklist) -> bool {
+    let permissions = match tenant.backend.permissions().await {
+        Ok(permissions) => permissions,
+        Err(error) => {
+            list.wrong(&problem(&error));
+            return false;
+        }
+    };
+    list.right("signing in works");
+    let leasts: Vec<_> = permissions.checks.iter().map(|check| check.least).collect();
+    let mut missing: Vec<(&str, Vec<&str>, String)> = Vec::new();
+    for check in permissions.checks {
+        let (to, least) = (check.to, check.least);
+        match check.held {
+            Some(held) if held == least => {
+                list.right(format!("may {to}: {held}, the least that does"));
+            }
+            Some(held) if leasts.contains(&held.as_str()) => {
+                list.right(format!("may {to}: {held}"));
+            }
+            Some(held) => list.note(format!("may {to}: {held}, where {least} would do")),
+            None if check.units_only => list.note(format!(
+                "cannot {to}, which is needed only where roles are assigned in some: lacks {least}"
+            )),
+            None => match missing.iter_mut().find(|(known, ..)| *known == least) {
+                Some((_, purposes, _)) => purposes.push(to),
+                None => missing.push((least, vec![to], check.fix)),
+            },
+        }
+    }
+    for (permission, purposes, fix) in missing {
+        let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
+        list.missing(permission, &Problem::new(lacks).with_fix(fix));
+    }
+    if !permissions.unneeded.is_empty() {
+        list.note(format!(
+            "needs none of {}, which whoever steals the credential has too: remove them",
+            permissions.unneeded.join(", ")
+        ));
+    }
+    true
+}
+
+fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
+    for held in &caller.roles {
+        let text = format!("holds {}", role::held(held));
+        match held.state {
+            AssignmentState::Active => list.right(text),
+            AssignmentState::Eligible => {
+                list.note(format!("{text}: it counts once it is activated"));
+            }
+        }
+    }
+    list.take(check_role(caller, rules));
+}
+
+fn check_throttle(tenant: &Tenant, list: &mut Checklist) {
+    let Some(state) = tenant.backend.rate().map(|rate| rate.state()) else {
+        return;
+    };
+    match state.paused {
+        Some(pause) => list.note(format!(
+            "the directory wants to be left alone for {}",
+            output::span(pause)
+        )),
+        None => list.right("not throttled"),
+    }
+}
+
+fn problem(error: &BackendError) -> Problem {
+    error.problem().clone()
+}
