@@ -23,6 +23,8 @@
 //! (with the table in `matrix`), then `password_rules` (with the lists in `banned`), and changes
 //! one account in `directory`.
 
+mod authority;
+pub use authority::{Actor, Authority, Refusal};
 mod authorize;
 mod banned;
 mod clock;

@@ -189,7 +189,6 @@ fn add_group(access: &mut Access, group: Group, people: &People, rng: &mut Rng) 
             group.display_name
         )));
     }
-    let tenant_wide = |roles: &[Role]| roles.iter().map(|role| (*role, None)).collect::<Vec<_>>();
     let record = GroupRecord {
         id: group.id.unwrap_or_else(|| rng.uuid()),
         display_name: group.display_name,
@@ -199,12 +198,7 @@ fn add_group(access: &mut Access, group: Group, people: &People, rng: &mut Rng) 
         eligible_members: people.ids(&group.eligible_members)?,
         eligible_owners: people.ids(&group.eligible_owners)?,
     };
-    assign(
-        access,
-        record.id,
-        &tenant_wide(&group.roles),
-        &tenant_wide(&group.eligible_roles),
-    )?;
+    assign(access, record.id, &group.roles, &group.eligible_roles)?;
     access.groups.push(record);
     Ok(())
 }

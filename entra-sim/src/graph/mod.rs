@@ -1,5 +1,6 @@
 //! Microsoft Graph v1.0: from an authenticated request to its answer.
 
+pub(crate) mod allowed;
 pub(crate) mod batch;
 mod caller;
 pub(crate) use caller::{Caller, Callers};

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::allowed::{self, Asking, Touched};
 use super::{Call, GraphError};
-use crate::authorize::{self, Acting, Denial, Target};
 use crate::directory::Account;
 use crate::password_rules::{self, Owner};
 use crate::reply::Reply;
@@ -64,9 +64,16 @@ impl From<Usual> for Change {
 pub(crate) fn patch(call: &Call<'_>) -> Result<Reply, GraphError> {
     let change = parse(call)?;
     let switches = &call.directory.switches;
-    let account = call.directory.account_by_key(&call.route.key);
-    authorise(call, &change, account)?;
-    let account = account.ok_or_else(|| GraphError::not_found(&call.route.key))?;
+    let asking = Asking {
+        principal: call.caller.principal,
+        app_only: call.caller.app_only,
+        permissions: &call.caller.permissions,
+    };
+    let touched = Touched {
+        password: change.profile.is_some(),
+        enabled: change.enabled.is_some(),
+    };
+    let account = allowed::account(call.directory, asking, touched, &call.route.key)?;
     if account.origin == Origin::Synced {
         unserved(switches.synced_target, ON_PREMISES)?;
     }
@@ -122,43 +129,6 @@ fn unserved(answer: Unserved, message: &'static str) -> Result<(), GraphError> {
         Unserved::BadRequest => Err(GraphError::bad_request(message)),
         Unserved::Forbidden => Err(GraphError::denied()),
     }
-}
-
-/// Every part of the change must be allowed; one that is not refuses the whole.
-fn authorise(
-    call: &Call<'_>,
-    change: &Change,
-    account: Option<&Account>,
-) -> Result<(), GraphError> {
-    let access = call.directory.access();
-    let acting = Acting {
-        principal: call.caller.principal,
-        app_only: call.caller.app_only,
-        permissions: &call.caller.permissions,
-        holdings: access.holdings(call.caller.principal),
-    };
-    // An id that does not exist is nobody's: what an ordinary account would answer goes first,
-    // so that a caller without rights learns nothing from a 404.
-    let target = Target {
-        principal: account.map_or_else(uuid::Uuid::nil, |account| account.id),
-        holdings: account.and_then(|account| access.holdings(account.id)),
-    };
-    let switches = &call.directory.switches;
-    let password = change
-        .profile
-        .is_some()
-        .then(|| authorize::password(acting, target, switches));
-    let enabled = change
-        .enabled
-        .is_some()
-        .then(|| authorize::account_enabled(acting, target, switches));
-    for verdict in [password, enabled].into_iter().flatten() {
-        verdict.map_err(|denial| match denial {
-            Denial::Permission | Denial::Role => GraphError::denied(),
-            Denial::RestrictedUnit => GraphError::restricted_unit(),
-        })?;
-    }
-    Ok(())
 }
 
 fn parse(call: &Call<'_>) -> Result<Change, GraphError> {

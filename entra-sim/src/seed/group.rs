@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::ScopedRole;
 use crate::role::Role;
 
 /// A security group. Users are named by UPN.
@@ -14,8 +15,8 @@ pub struct Group {
     pub(crate) owners: Vec<String>,
     pub(crate) eligible_members: Vec<String>,
     pub(crate) eligible_owners: Vec<String>,
-    pub(crate) roles: Vec<Role>,
-    pub(crate) eligible_roles: Vec<Role>,
+    pub(crate) roles: Vec<ScopedRole>,
+    pub(crate) eligible_roles: Vec<ScopedRole>,
 }
 
 impl Group {
@@ -80,14 +81,28 @@ impl Group {
     /// Assigns a role to the group, tenant-wide. The group must be role-assignable.
     #[must_use]
     pub fn role(mut self, role: Role) -> Self {
-        self.roles.push(role);
+        self.roles.push((role, None));
+        self
+    }
+
+    /// Assigns a role to the group at the scope of the unit of this name. The group must be role-assignable.
+    #[must_use]
+    pub fn unit_role(mut self, role: Role, unit: impl Into<String>) -> Self {
+        self.roles.push((role, Some(unit.into())));
         self
     }
 
     /// Makes the group eligible for a role through PIM. The group must be role-assignable.
     #[must_use]
     pub fn eligible_role(mut self, role: Role) -> Self {
-        self.eligible_roles.push(role);
+        self.eligible_roles.push((role, None));
+        self
+    }
+
+    /// Makes the group eligible for a role at the scope of the unit of this name. The group must be role-assignable.
+    #[must_use]
+    pub fn eligible_unit_role(mut self, role: Role, unit: impl Into<String>) -> Self {
+        self.eligible_roles.push((role, Some(unit.into())));
         self
     }
 }

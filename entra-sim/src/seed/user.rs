@@ -200,4 +200,11 @@ impl User {
         self.eligible_roles.push((role, None));
         self
     }
+
+    /// Makes the user eligible for a role at the scope of the administrative unit of this name.
+    #[must_use]
+    pub fn eligible_unit_role(mut self, role: Role, unit: impl Into<String>) -> Self {
+        self.eligible_roles.push((role, Some(unit.into())));
+        self
+    }
 }
