@@ -122,17 +122,22 @@ fn is_ordinary(target: Target<'_>, switches: &Switches) -> bool {
     callers_for(target.holdings, switches) == Callers::FOR_ORDINARY
 }
 
+/// The roles that protect their holder.
+fn counted<'a>(holdings: &'a Holdings, switches: &Switches) -> impl Iterator<Item = &'a Grant> {
+    let eligible: &[Grant] = if switches.eligible_roles_count {
+        &holdings.eligible
+    } else {
+        &[]
+    };
+    holdings.active.iter().chain(eligible)
+}
+
 /// The columns that every row of the target allows.
 fn callers_for(holdings: Option<&Holdings>, switches: &Switches) -> Callers {
     let Some(holdings) = holdings else {
         return Callers::FOR_ORDINARY;
     };
-    let eligible = switches.eligible_roles_count;
-    let grants = holdings
-        .active
-        .iter()
-        .chain(holdings.eligible.iter().filter(|_| eligible));
-    let by_roles = grants.fold(Callers::FOR_ORDINARY, |callers, grant| {
+    let by_roles = counted(holdings, switches).fold(Callers::FOR_ORDINARY, |callers, grant| {
         let row = Callers::for_target_role(grant.role);
         let row = if grant.restricted {
             row.and(Callers::FOR_PROTECTED)
@@ -142,7 +147,7 @@ fn callers_for(holdings: Option<&Holdings>, switches: &Switches) -> Callers {
         callers.and(row)
     });
     let in_group = holdings.in_role_assignable_group
-        || (eligible && holdings.eligible_for_role_assignable_group);
+        || (switches.eligible_roles_count && holdings.eligible_for_role_assignable_group);
     if in_group {
         by_roles.and(Callers::FOR_PROTECTED)
     } else {
@@ -162,7 +167,7 @@ fn role_decision(
         (&holdings.units, &holdings.restricted_units)
     });
     // Documented deadlock: nobody reaches a Global Administrator in there until taken out.
-    if !restricted.is_empty() && holds_global_administrator(target) {
+    if !restricted.is_empty() && holds_global_administrator(target, switches) {
         return Err(Denial::RestrictedUnit);
     }
     let reaches = |grant: &Grant| match grant.unit {
@@ -188,12 +193,9 @@ fn role_decision(
     }
 }
 
-fn holds_global_administrator(target: Target<'_>) -> bool {
+fn holds_global_administrator(target: Target<'_>, switches: &Switches) -> bool {
     target.holdings.is_some_and(|holdings| {
-        holdings
-            .active
-            .iter()
-            .any(|grant| grant.role == Role::GLOBAL_ADMINISTRATOR)
+        counted(holdings, switches).any(|grant| grant.role == Role::GLOBAL_ADMINISTRATOR)
     })
 }
 

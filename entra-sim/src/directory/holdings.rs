@@ -106,7 +106,8 @@ impl Index {
 
     fn add_eligible(&mut self, eligibility: &Assignment, group: Option<&GroupRecord>) {
         let grant = self.grant(eligibility);
-        for holder in holders(eligibility, group) {
+        let candidates = group.map_or(&[][..], |group| &group.eligible_members);
+        for holder in holders(eligibility, group).iter().chain(candidates) {
             self.of(*holder).eligible.push(grant);
         }
     }

@@ -48,6 +48,26 @@ async fn a_global_administrator_in_a_restricted_unit_is_out_of_reach_for_everybo
 }
 
 #[tokio::test]
+async fn so_is_one_who_is_only_eligible_if_eligible_roles_count() {
+    for counted in [true, false] {
+        let server = start(
+            tenant()
+                .user(User::new(at("standby")).eligible_role(Role::GLOBAL_ADMINISTRATOR))
+                .unit(Unit::restricted("Executives").member(at("standby")))
+                .app(
+                    bare_app(1)
+                        .unit_role(Role::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR, "Executives"),
+                )
+                .switches(|switches| switches.eligible_roles_count = counted),
+        )
+        .await;
+        let expected = if counted { 403 } else { 204 };
+        let client = numbered_app(&server, 1).await;
+        assert_eq!(client.reset(&at("standby")).await, expected, "{counted}");
+    }
+}
+
+#[tokio::test]
 async fn an_ordinary_unit_shields_nobody() {
     let server = start(
         tenant()
