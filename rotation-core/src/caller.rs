@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::{AccountId, AssignmentState, RoleAssignment, TenantId};
+use crate::{AccountId, AssignmentState, RoleAssignment, RoleId, Scope, TenantId};
 
 /// The identity we act as in one tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,5 +84,27 @@ impl Caller {
         Self::password_permissions(self.kind)
             .iter()
             .any(|name| self.permissions.contains(*name))
+    }
+
+    /// Whether it may read every account, which people may and applications only if permitted.
+    pub(crate) fn reads_the_directory(&self) -> bool {
+        let permitted = [
+            "User.Read.All",
+            "Directory.Read.All",
+            "User.ReadWrite.All",
+            "Directory.ReadWrite.All",
+        ];
+        let roles = [
+            RoleId::DIRECTORY_READERS,
+            RoleId::GLOBAL_READER,
+            RoleId::GLOBAL_ADMINISTRATOR,
+        ];
+        self.kind == CallerKind::Delegated
+            || permitted
+                .iter()
+                .any(|name| self.permissions.contains(*name))
+            || self
+                .active_roles()
+                .any(|held| held.scope == Scope::Tenant && roles.contains(&held.role))
     }
 }

@@ -13,8 +13,13 @@ use crate::UnitId;
 pub struct RoleId(Uuid);
 
 impl RoleId {
+    /// Reads the directory.
+    pub(crate) const DIRECTORY_READERS: Self =
+        Self::literal(0x88d8_e3e3_8f55_4a1e_953a_9b98_98b8_876b);
     /// Acts on every account, but cannot be scoped to an administrative unit.
     pub const GLOBAL_ADMINISTRATOR: Self = Self::literal(0x62e9_0394_69f5_4237_9190_0121_7714_5e10);
+    /// Reads everything.
+    pub(crate) const GLOBAL_READER: Self = Self::literal(0xf2ef_992c_3afb_46b9_b7cf_a126_ee74_c451);
     /// Acts on every account.
     pub const PRIVILEGED_AUTHENTICATION_ADMINISTRATOR: Self =
         Self::literal(0x7be4_4c8a_adaf_4e2a_84d6_ab26_49e0_8a13);
@@ -164,6 +169,8 @@ mod tests {
     #[test]
     fn named_constants_are_what_their_names_say() {
         let names = [
+            (RoleId::DIRECTORY_READERS, "Directory Readers"),
+            (RoleId::GLOBAL_READER, "Global Reader"),
             (RoleId::GLOBAL_ADMINISTRATOR, "Global Administrator"),
             (
                 RoleId::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,

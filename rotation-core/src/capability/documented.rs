@@ -31,7 +31,6 @@ enum Reach {
 
 pub(super) const AUTHENTICATION: RoleId =
     RoleId::literal(0xc4e3_9bd9_1100_46d3_8c65_fb16_0da0_071f);
-const DIRECTORY_READERS: RoleId = RoleId::literal(0x88d8_e3e3_8f55_4a1e_953a_9b98_98b8_876b);
 const GROUPS: RoleId = RoleId::literal(0xfdd7_a751_b60b_444a_984c_0265_2fe8_fa1c);
 const GUEST_INVITER: RoleId = RoleId::literal(0x95e7_9109_95c0_4d8e_aee3_d01a_ccf2_d47b);
 pub(super) const HELPDESK: RoleId = RoleId::literal(0x7298_27e3_9c14_49f7_bb1b_9608_f156_bbb8);
@@ -60,7 +59,7 @@ fn row(target: &RoleAssignment) -> Row {
     }
     match target.role {
         AUTHENTICATION => Row::AuthenticationAdministrator,
-        DIRECTORY_READERS => Row::DirectoryReaders,
+        RoleId::DIRECTORY_READERS => Row::DirectoryReaders,
         GROUPS => Row::GroupsAdministrator,
         GUEST_INVITER => Row::GuestInviter,
         HELPDESK => Row::HelpdeskAdministrator,
@@ -174,6 +173,8 @@ pub(super) fn verdict(held: &RoleAssignment, holdings: &Holdings) -> Result<(), 
         Denial::ManagementRestricted
     } else if !in_scope {
         Denial::OutOfScope
+    } else if let Some(stuck) = global_administrator(holdings).filter(|_| by_restricted_unit) {
+        stuck
     } else {
         match reach {
             Reach::Everyone => return Ok(()),
@@ -181,6 +182,17 @@ pub(super) fn verdict(held: &RoleAssignment, holdings: &Holdings) -> Result<(), 
         }
     };
     Err(Refused::Because(because))
+}
+
+/// In a restricted unit nobody reaches a Global Administrator, not even by a role scoped to it, until taken out of it
+/// (<https://learn.microsoft.com/entra/identity/role-based-access-control/admin-units-restricted-management>).
+fn global_administrator(holdings: &Holdings) -> Option<Denial> {
+    let mut held = holdings.roles.iter();
+    let held = held.find(|held| held.role == RoleId::GLOBAL_ADMINISTRATOR)?;
+    Some(Denial::TargetRole {
+        role: held.role,
+        state: held.state,
+    })
 }
 
 /// Every role of the account must be among `rows`. Eligible roles count: whether the service counts them is not

@@ -52,6 +52,10 @@ pub enum Capability {
 #[serde(tag = "denial", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Denial {
+    /// The caller's roles that would do are scoped to administrative units, and an application with such a role needs
+    /// rights to read the directory besides
+    /// (<https://learn.microsoft.com/entra/identity/role-based-access-control/manage-roles-portal>).
+    DirectoryUnreadable,
     /// The account is in a restricted management administrative unit that none of the caller's roles is scoped to.
     ManagementRestricted,
     /// No role of the caller that is in force lets it set passwords.
@@ -77,6 +81,10 @@ pub enum Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::DirectoryUnreadable => f.write_str(
+                "the caller's role is scoped to an administrative unit and does nothing without rights to read the \
+                 directory, such as User.Read.All or Directory Readers",
+            ),
             Self::ManagementRestricted => f.write_str(
                 "member of a restricted management administrative unit: only a role scoped to that unit reaches it",
             ),
@@ -131,7 +139,7 @@ fn by_roles(
     };
     let mut reason = None;
     for held in caller.active_roles().filter(|held| for_it(held.role)) {
-        match reaches(held, holdings, rules) {
+        match reaches(held, holdings, rules).and_then(|()| works(held, caller)) {
             Ok(()) => return Capability::Allowed { by: held.role },
             Err(Refused::Because(because)) => {
                 reason.get_or_insert(because);
@@ -151,6 +159,15 @@ fn reaches(held: &RoleAssignment, holdings: &Holdings, rules: RuleSet) -> Result
         RuleSet::Documented => Ok(()),
         RuleSet::Strict => strict::verdict(held, holdings),
     })
+}
+
+/// Whether the role that `caller` holds can be put to use.
+fn works(held: &RoleAssignment, caller: &Caller) -> Result<(), Refused> {
+    if held.scope == Scope::Tenant || caller.reads_the_directory() {
+        Ok(())
+    } else {
+        Err(Refused::Because(Denial::DirectoryUnreadable))
+    }
 }
 
 /// Why one role of the caller does not reach an account.

@@ -9,14 +9,15 @@ pub(super) fn verdict(held: &RoleAssignment, holdings: &Holdings) -> Result<(), 
         held.role,
         RoleId::GLOBAL_ADMINISTRATOR | RoleId::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR
     );
-    // Microsoft's pages contradict each other on what a unit-scoped role may do to administrators
-    if any_account && held.scope == Scope::Tenant {
+    let tenant_wide = held.scope == Scope::Tenant;
+    if any_account && tenant_wide {
         return Ok(());
     }
+    // Microsoft's pages contradict each other on whom a unit-scoped role reaches; those without any role are certain
     if let Some(admin) = holdings
         .roles
         .iter()
-        .find(|target| is_administrative(target.role))
+        .find(|target| !tenant_wide || is_administrative(target.role))
     {
         return Err(Refused::Because(Denial::TargetRole {
             role: admin.role,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rotation_core::{
-    Account, AccountId, AssignmentState, Caller, Capability, Denial, Holdings, RoleAssignment,
-    RoleId, RuleSet, Scope, TenantId, UnitId, capability, role_named,
+    Account, AccountId, AssignmentState, Caller, CallerKind, Capability, Denial, Holdings,
+    RoleAssignment, RoleId, RuleSet, Scope, TenantId, UnitId, capability, role_named,
 };
 use serde_json::Value;
 
@@ -117,6 +117,7 @@ pub(crate) fn accounts(row: &Value) -> Vec<Account> {
 
 pub(crate) fn caller(role: RoleId) -> Caller {
     let mut caller = Caller::app_only(TenantId::new("contoso"), AccountId::new("app"));
+    caller.permissions.insert("User.Read.All".to_owned());
     caller.roles.push(RoleAssignment::active(role));
     caller
 }
@@ -343,9 +344,10 @@ fn a_unit_scoped_role_reaches_the_ordinary_members_of_its_unit_only() {
                 let found = is_allowed(&caller, &account, RuleSet::Documented);
                 assert_eq!(found, expected, "{} on {}", entry["role"], row["name"]);
                 let strict = is_allowed(&caller, &account, RuleSet::Strict);
+                let holdings = account.holdings.as_ref().unwrap();
                 assert_eq!(
                     strict,
-                    expected && is_ordinary(&account),
+                    expected && is_ordinary(&account) && holdings.roles.is_empty(),
                     "strict: {} on {}",
                     entry["role"],
                     row["name"]
@@ -399,4 +401,62 @@ fn a_restricted_unit_shuts_out_every_role_not_scoped_to_it() {
         !is_allowed(&scoped, &account, RuleSet::Strict),
         "an ordinary unit does not open a restricted one"
     );
+}
+
+#[test]
+fn nobody_reaches_a_global_administrator_in_a_restricted_unit() {
+    let unit = Scope::Unit {
+        id: UnitId::new("restricted"),
+        restricted: true,
+    };
+    let mut inside = caller(RoleId::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR);
+    inside.roles[0] = inside.roles[0].clone().within(unit);
+    let mut holdings = Holdings::default();
+    holdings.management_restricted = true;
+    holdings.units.push(UnitId::new("restricted"));
+    let account = |holdings: &Holdings| {
+        Account::new(AccountId::new("1"), "ada@contoso.com").holding(holdings.clone())
+    };
+    assert!(is_allowed(&inside, &account(&holdings), RuleSet::Strict));
+    for held in [RoleAssignment::active, RoleAssignment::eligible] {
+        holdings.roles = vec![held(RoleId::GLOBAL_ADMINISTRATOR)];
+        let because = Denial::TargetRole {
+            role: RoleId::GLOBAL_ADMINISTRATOR,
+            state: holdings.roles[0].state,
+        };
+        for rules in [RuleSet::Strict, RuleSet::Documented] {
+            assert_eq!(
+                capability(&inside, &account(&holdings), rules),
+                Capability::Denied {
+                    because: because.clone()
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn a_unit_scoped_app_must_be_able_to_read_the_directory() {
+    let unit = UnitId::new("unit");
+    let mut holdings = Holdings::default();
+    holdings.units.push(unit.clone());
+    let member = Account::new(AccountId::new("1"), "ada@contoso.com").holding(holdings);
+    let mut app = caller(RoleId::USER_ADMINISTRATOR);
+    app.permissions.clear();
+    assert!(is_allowed(&app, &member, RuleSet::Strict), "tenant-wide");
+    app.roles[0] = app.roles[0].clone().within(Scope::Unit {
+        id: unit,
+        restricted: false,
+    });
+    let because = Denial::DirectoryUnreadable;
+    assert_eq!(
+        capability(&app, &member, RuleSet::Documented),
+        Capability::Denied { because }
+    );
+    let mut person = app.clone();
+    person.kind = CallerKind::Delegated;
+    assert!(is_allowed(&person, &member, RuleSet::Strict));
+    let readers = role_named("Directory Readers").unwrap();
+    app.roles.push(RoleAssignment::active(readers));
+    assert!(is_allowed(&app, &member, RuleSet::Strict));
 }

@@ -79,6 +79,7 @@ fn every_decision() -> Vec<Decision> {
     let at = "2026-11-21T00:00:00Z".parse().unwrap();
     let role = RoleId::GLOBAL_ADMINISTRATOR;
     let denials = [
+        Denial::DirectoryUnreadable,
         Denial::ManagementRestricted,
         Denial::NoRole { eligible: None },
         Denial::NoRole {
