@@ -7,6 +7,7 @@
 )]
 
 mod account_enabled;
+mod authority;
 mod batch;
 #[cfg(feature = "cli")]
 mod binary;

@@ -1,6 +1,6 @@
 //! Who may rotate whom: a pure function of caller and account, with its reason.
 //!
-//! [`documented`] is Microsoft's matrix; [`strict`] narrows it. Permissions of the token are another matter, the same
+//! [`documented`] is Microsoft's matrix; [`strict`] narrows it. The permission to set passwords is another matter, the same
 //! for every account: see [`Caller::may_set_passwords`].
 
 mod documented;
@@ -26,7 +26,8 @@ pub enum RuleSet {
     /// (<https://learn.microsoft.com/entra/identity/role-based-access-control/privileged-roles-permissions#who-can-reset-passwords>).
     Documented,
     /// Microsoft's matrix, and in addition: only Global Administrator and Privileged Authentication Administrator
-    /// touch an account that holds any administrator role, privileged role or tie to a role-assignable group.
+    /// touch an account that holds any administrator role, privileged role or tie to a role-assignable group, and a role
+    /// scoped to an administrative unit reaches only members without any role.
     #[default]
     Strict,
 }
