@@ -12,6 +12,7 @@ mod beforehand;
 mod bridge;
 mod draw;
 mod inclusions;
+mod least;
 mod model;
 mod positions;
 mod seed;

@@ -90,7 +90,7 @@ impl Cells {
     }
 }
 
-fn id(name: &str) -> RoleId {
+pub(crate) fn id(name: &str) -> RoleId {
     RoleId::new(named(name))
 }
 
