@@ -316,6 +316,9 @@ fn obstacle(
     };
     let scoped = |held: &RoleAssignment| held.scope != Scope::Tenant;
     let fix = match because {
+        Denial::DirectoryUnreadable => {
+            "let the caller read the directory: grant User.Read.All".to_owned()
+        }
         Denial::ManagementRestricted => {
             "assign the caller a role at the scope of that restricted unit, or take the account out of it".to_owned()
         }

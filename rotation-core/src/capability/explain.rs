@@ -1,6 +1,8 @@
 //! Everything there is to say on whether a caller may act on an account, for a person who wants to know why.
 
-use super::{Capability, Denial, Refused, RuleSet, by_roles, capability, documented, reaches};
+use super::{
+    Capability, Denial, Refused, RuleSet, by_roles, capability, documented, reaches, works,
+};
 use crate::{Account, Caller, RoleAssignment};
 
 /// Why a caller may rotate an account, or not.
@@ -57,7 +59,7 @@ pub fn explain(caller: &Caller, account: &Account, rules: RuleSet) -> Explanatio
         verdict: match account
             .holdings
             .as_ref()
-            .map(|holdings| reaches(held, holdings, rules))
+            .map(|holdings| reaches(held, holdings, rules).and_then(|()| works(held, caller)))
         {
             Some(Ok(())) => Verdict::Allows,
             Some(Err(Refused::Because(because))) => Verdict::Denies(because),
