@@ -4,6 +4,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::answer::last_cause;
+use crate::assertion::NoAssertion;
 
 /// Why there is no token. Nothing was sent to Graph.
 #[derive(Clone, Debug)]
@@ -45,7 +46,18 @@ const ROWS: &[Row] = &[
     row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center or by the customer's administrator"),
     row(&[530_034], "a delegated administrator is blocked for risk in the home tenant", "clear the risk in the home tenant"),
     row(&[700_025], "the app is a public client, which has no credential", "use a confidential client"),
-    row(&[700_027, 700_030, 50_012], "the assertion is not accepted", "upload the certificate to the app, and check this machine's clock"),
+    row(&[700_027, 50_012], "the signature is not by a key that the app knows, or its certificate has expired", "upload the configured certificate to the app; a federated token must be signed by the issuer of the app's federated credential"),
+    row(&[700_030], "the certificate's subject is not authorised", "upload the certificate itself to the app"),
+    row(&[700_021], "the assertion is for another app", "check `client_id`"),
+    row(&[700_023], "the assertion is for another authority", "check `tenant` and `cloud`"),
+    row(&[700_024], "the assertion has expired or is not valid yet", "check this machine's clock; a federated token must be one that was made minutes ago"),
+    row(&[50_027], "the assertion is no valid token", "check that `credential` names the token of your CI or cluster"),
+    row(&[70_021], "the app has no federated credential that the token matches", "add one to the app, with the issuer, subject and audience of the token"),
+    row(&[700_211], "the app has no federated credential for the token's issuer", "give its federated credential the token's `iss`, to the last slash"),
+    row(&[700_212], "the app has no federated credential for the token's audience", "have the token made for the audience of the federated credential, usually api://AzureADTokenExchange"),
+    row(&[700_213], "the app has no federated credential for the token's subject", "give its federated credential the token's `sub`, which names the repository and branch or environment, or the service account"),
+    row(&[7_002_138], "the token's subject differs from the federated credential in upper and lower case", "write the subject of the federated credential exactly as the token's `sub`"),
+    row(&[700_229], "a token of Entra for a user stands for no app", "use a token of an app or managed identity"),
     row(&[53_003, 53_000, 530_035], "a conditional access policy blocks the app", "exclude the app or this network from the policy"),
     row(&[90_055, 50_196], "too many requests for tokens", WAIT),
     row(&[90_033, 90_024, 90_090, 50_087], "the authority is not available", WAIT),
@@ -56,7 +68,7 @@ const OAUTH: &[(&str, &str, &str)] = &[
     (
         "invalid_client",
         "the credential is not accepted",
-        "check `client_id` and the client secret",
+        "check `client_id` and `credential`",
     ),
     (
         "invalid_request",
@@ -91,16 +103,25 @@ pub(crate) struct ErrorBody {
     trace_id: Option<Uuid>,
 }
 
-/// Translates an error of `azure_identity` met while `place`.
-pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
-    match root(error).kind() {
+/// Translates an error of `azure_identity` met while `place`. `known` as for [`refused`].
+pub(crate) fn explain(
+    error: &azure_core::Error,
+    place: &str,
+    known: Option<(&'static str, &'static str)>,
+) -> TokenError {
+    let error = root(error);
+    if let Some(own) = error.downcast_ref::<NoAssertion>() {
+        return unproved(place, own);
+    }
+    match error.kind() {
         ErrorKind::HttpResponse {
             status,
             raw_response: Some(response),
             ..
         } => {
             let body = serde_json::from_slice(response.body()).unwrap_or_default();
-            refused(place, u16::from(*status), &body, None)
+            let known = known.filter(|_| status.is_client_error() && u16::from(*status) != 429);
+            refused(place, u16::from(*status), &body, known)
         }
         ErrorKind::Connection | ErrorKind::Io => TokenError {
             problem: Problem::new(format!(
@@ -114,6 +135,15 @@ pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
             problem: nonsense(place),
             transient: false,
         },
+    }
+}
+
+/// There is nothing to prove by who we are while `place`.
+pub(crate) fn unproved(place: &str, error: &NoAssertion) -> TokenError {
+    let message = format!("{place} failed: {}", error.why);
+    TokenError {
+        problem: Problem::new(message).with_fix(&error.fix),
+        transient: error.transient,
     }
 }
 

@@ -5,16 +5,21 @@ use std::time::Duration;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
-use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
+use azure_identity::{
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions,
+};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use rotation_core::Problem;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::aadsts::{self, TokenError};
+use crate::assertion::Assertion;
 use crate::config::{Credential, GraphConfig};
 use crate::error::ConfigError;
+use crate::managed_identity;
 use crate::transport::Transport;
 
 /// How often a request for a token is repeated when the authority is busy or out of reach.
@@ -61,7 +66,7 @@ impl TokenSource {
         scope: String,
         http: reqwest::Client,
     ) -> Result<Self, ConfigError> {
-        let sign_in = SignIn::new(config, authority, http);
+        let sign_in = SignIn::new(config, authority, http)?;
         let credential = sign_in.credential().map_err(|error| ConfigError::Setup {
             part: "the credential",
             reason: error.to_string(),
@@ -100,7 +105,7 @@ impl TokenSource {
         let fetched = credential.get_token(&scopes, None);
         match tokio::time::timeout(LONGEST_SIGN_IN, fetched).await {
             Ok(Ok(token)) => Ok(token.token),
-            Ok(Err(error)) => Err(aadsts::explain(&error, &self.sign_in.place())),
+            Ok(Err(error)) => Err(self.sign_in.explain(&error)),
             Err(_) => Err(TokenError {
                 problem: Problem::new(format!(
                     "{} took longer than {} s",
@@ -135,8 +140,7 @@ impl TokenSource {
         if held.generation == rejected.generation {
             let credential = self.sign_in.credential();
             *held = Held {
-                credential: credential
-                    .map_err(|error| aadsts::explain(&error, &self.sign_in.place()))?,
+                credential: credential.map_err(|error| self.sign_in.explain(&error))?,
                 generation: held.generation + 1,
                 last: None,
             };
@@ -190,12 +194,26 @@ impl fmt::Debug for Token {
 struct SignIn {
     tenant: String,
     client_id: String,
-    credential: Credential,
+    proof: Proof,
     options: ClientOptions,
 }
 
+/// A [`Credential`] that is ready for use.
+pub(crate) enum Proof {
+    Assertion(Assertion),
+    ManagedIdentity {
+        client_id: Option<String>,
+        http: reqwest::Client,
+    },
+    Secret(SecretString),
+}
+
 impl SignIn {
-    fn new(config: &GraphConfig, authority: &Url, http: reqwest::Client) -> Self {
+    fn new(
+        config: &GraphConfig,
+        authority: &Url,
+        http: reqwest::Client,
+    ) -> Result<Self, ConfigError> {
         let plain = authority.scheme() == "http";
         let mut host = authority.clone();
         // See `Transport`, which undoes it. Between these two schemes it cannot fail.
@@ -203,10 +221,10 @@ impl SignIn {
         let mut cloud = CustomConfiguration::default();
         cloud.authority_host = host.to_string();
         let transport = azure_core::http::Transport::new(Arc::new(Transport { http, plain }));
-        Self {
+        Ok(Self {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
-            credential: config.credential.clone(),
+            proof: Proof::new(config, authority)?,
             options: ClientOptions {
                 cloud: Some(Arc::new(cloud.into())),
                 retry: RetryOptions::exponential(ExponentialRetryOptions {
@@ -216,24 +234,64 @@ impl SignIn {
                 transport: Some(transport),
                 ..ClientOptions::default()
             },
-        }
+        })
     }
 
     fn credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let Credential::ClientSecret(secret) = &self.credential;
-        let credential = ClientSecretCredential::new(
-            &self.tenant,
-            self.client_id.clone(),
-            Secret::new(secret.expose_secret().to_owned()),
-            Some(ClientSecretCredentialOptions {
-                client_options: self.options.clone(),
-            }),
-        )?;
-        Ok(credential)
+        let client_options = self.options.clone();
+        match &self.proof {
+            Proof::Assertion(assertion) => {
+                let credential = ClientAssertionCredential::new(
+                    self.tenant.clone(),
+                    self.client_id.clone(),
+                    assertion.clone(),
+                    Some(ClientAssertionCredentialOptions { client_options }),
+                )?;
+                Ok(credential)
+            }
+            Proof::ManagedIdentity { client_id, http } => {
+                managed_identity::credential(client_id.as_deref(), http)
+            }
+            Proof::Secret(secret) => {
+                let credential = ClientSecretCredential::new(
+                    &self.tenant,
+                    self.client_id.clone(),
+                    Secret::new(secret.expose_secret().to_owned()),
+                    Some(ClientSecretCredentialOptions { client_options }),
+                )?;
+                Ok(credential)
+            }
+        }
+    }
+
+    fn explain(&self, error: &azure_core::Error) -> TokenError {
+        let known = match self.proof {
+            Proof::ManagedIdentity { .. } => Some(managed_identity::REFUSED),
+            Proof::Assertion(_) | Proof::Secret(_) => None,
+        };
+        aadsts::explain(error, &self.place(), known)
     }
 
     /// What we were doing, for the front of an error.
     fn place(&self) -> String {
         format!("signing in to tenant {}", self.tenant)
+    }
+}
+
+impl Proof {
+    /// # Errors
+    /// [`ConfigError::Setup`] if an HTTP client that it needs cannot be set up.
+    pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Result<Self, ConfigError> {
+        Ok(match &config.credential {
+            Credential::Certificate(certificate) => {
+                Self::Assertion(Assertion::signed(config, authority, certificate))
+            }
+            Credential::ClientSecret(secret) => Self::Secret(secret.clone()),
+            Credential::Federated(token) => Self::Assertion(Assertion::federated(config, token)?),
+            Credential::ManagedIdentity { client_id } => Self::ManagedIdentity {
+                client_id: client_id.clone(),
+                http: managed_identity::http_client(config.timeout)?,
+            },
+        })
     }
 }

@@ -57,7 +57,7 @@ impl GraphBackend {
         let authority = config.cloud.endpoints()?.authority;
         Ok(Self {
             client: Arc::new(Client::new(&config)?),
-            password_flow: Arc::new(PasswordFlow::new(&config, &authority)),
+            password_flow: Arc::new(PasswordFlow::new(&config, &authority)?),
             pim: config.pim,
             max_batch: config.max_batch,
         })

@@ -46,6 +46,16 @@ impl Cloud {
         CustomCloud::new(authority, graph, ca_pem).map(Self::Custom)
     }
 
+    /// The audience of tokens of other issuers that are to be exchanged here
+    /// (<https://learn.microsoft.com/graph/api/resources/federatedidentitycredential>).
+    pub(crate) fn token_exchange(&self) -> &'static str {
+        match self {
+            Self::China => "api://AzureADTokenExchangeChina",
+            Self::Custom(_) | Self::Global => "api://AzureADTokenExchange",
+            Self::UsGov | Self::UsGovDod => "api://AzureADTokenExchangeUSGov",
+        }
+    }
+
     pub(crate) fn endpoints(&self) -> Result<CustomCloud, ConfigError> {
         let (authority, graph) = match self {
             Self::China => (
@@ -134,7 +144,7 @@ fn origin(field: &'static str, text: &str) -> Result<Url, ConfigError> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -1,11 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use rotation_core::RateControl;
+use rotation_core::{Clock, RateControl, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::{Cloud, ConfigError};
+use crate::{ClientCertificate, Cloud, ConfigError, FederatedToken};
 
 /// How long a request may take, unless told otherwise. Graph answers within seconds; a gateway that does not is
 /// better left, since the engine repeats with the same password.
@@ -129,28 +129,52 @@ impl GraphConfig {
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credential {
+    /// A certificate with its private key.
+    Certificate(ClientCertificate),
     /// A client secret: its value, not its id.
     ClientSecret(SecretString),
+    /// A token of another issuer that the app trusts.
+    Federated(FederatedToken),
+    /// The identity that Azure gives the machine we run on.
+    ManagedIdentity {
+        /// Which one, if it is user-assigned.
+        client_id: Option<String>,
+    },
 }
 
 impl Credential {
     fn check(&self) -> Result<(), ConfigError> {
-        let Self::ClientSecret(secret) = self;
-        if secret.expose_secret().trim().is_empty() {
-            return Err(ConfigError::field(
-                "credential",
-                "an empty client secret",
+        let wrong = |found: String, expected| ConfigError::field("credential", found, expected);
+        match self {
+            Self::Certificate(certificate) => certificate
+                .check(SystemClock.now())
+                .map_err(|error| wrong(error.to_string(), "one that is valid now")),
+            Self::ClientSecret(secret) if secret.expose_secret().trim().is_empty() => Err(wrong(
+                "an empty client secret".to_owned(),
                 "the secret's value",
-            ));
+            )),
+            Self::ManagedIdentity {
+                client_id: Some(id),
+            } if id.parse::<Uuid>().is_err() => Err(wrong(
+                format!("`{id}` as the client_id of a managed identity"),
+                "the GUID that the portal calls Client ID",
+            )),
+            Self::ClientSecret(_) | Self::Federated(_) | Self::ManagedIdentity { .. } => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::ClientSecret(_) = self;
-        f.debug_struct("ClientSecret").finish_non_exhaustive()
+        match self {
+            Self::Certificate(certificate) => certificate.fmt(f),
+            Self::ClientSecret(_) => f.debug_struct("ClientSecret").finish_non_exhaustive(),
+            Self::Federated(token) => token.fmt(f),
+            Self::ManagedIdentity { client_id } => f
+                .debug_struct("ManagedIdentity")
+                .field("client_id", client_id)
+                .finish(),
+        }
     }
 }
 

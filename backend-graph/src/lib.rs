@@ -24,6 +24,7 @@
 //! backend ─► listing ─► page ─┐                    ┌─► auth ─► transport ─► token endpoint
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
+//!    │                                              auth ─► assertion ─► certificate | federation
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
@@ -32,12 +33,14 @@
 mod aadsts;
 mod address;
 mod answer;
+mod assertion;
 mod auth;
 mod backend;
 mod batch;
 mod batch_answer;
 mod body;
 mod caller;
+mod certificate;
 mod claims;
 mod client;
 mod cloud;
@@ -46,12 +49,15 @@ mod consent;
 mod date;
 mod directory;
 mod error;
+mod federation;
 mod groups;
 mod heard;
 mod listing;
+mod managed_identity;
 mod outcome;
 mod page;
 mod password_flow;
+mod pem;
 mod permission;
 mod place;
 mod quota;
@@ -64,8 +70,10 @@ mod units;
 mod users;
 
 pub use backend::GraphBackend;
+pub use certificate::{CertificateError, ClientCertificate};
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use error::ConfigError;
+pub use federation::{FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
 pub use traffic::Traffic;

@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::aadsts::{self, ErrorBody};
 use crate::answer::Answer;
+use crate::assertion::{ASSERTION_TYPE, NoAssertion, token_url};
+use crate::auth::Proof;
 use crate::client::{Client, SendError};
-use crate::config::{Credential, GraphConfig};
+use crate::config::GraphConfig;
+use crate::error::ConfigError;
 
 /// The least that a sign-in may ask for: who signed in, and access to nothing
 /// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#openid-connect-scopes>).
@@ -25,7 +28,7 @@ pub(crate) struct PasswordFlow {
     url: Url,
     tenant: String,
     client_id: String,
-    credential: Credential,
+    proof: Proof,
 }
 
 /// What a code of the token endpoint says about the password that was sent. The first row that matches decides; what
@@ -91,18 +94,13 @@ impl fmt::Debug for PasswordFlow {
 }
 
 impl PasswordFlow {
-    pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Self {
-        let mut url = authority.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear()
-                .extend([config.tenant.as_str(), "oauth2", "v2.0", "token"]);
-        }
-        Self {
-            url,
+    pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Result<Self, ConfigError> {
+        Ok(Self {
+            url: token_url(authority, &config.tenant),
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
-            credential: config.credential.clone(),
-        }
+            proof: Proof::new(config, authority)?,
+        })
     }
 
     /// Whether `password` signs `account` in, asked once.
@@ -122,7 +120,10 @@ impl PasswordFlow {
         }
         // The authority has other quotas than Graph: a turn bounds how many sign in at once, and nothing is heard of it.
         let _turn = client.rate.turn(RequestKind::Read).await;
-        let form = self.form(&account.user_name, password);
+        let form = match self.form(&account.user_name, password).await {
+            Ok(form) => form,
+            Err(error) => return SignIn::CannotTell(aadsts::unproved(&place, &error).problem),
+        };
         match client.post_form(self.url(), Bytes::from_owner(form)).await {
             Ok(answer) => judge(&answer, &place),
             Err(SendError::Lost(problem) | SendError::NotSent(problem)) => {
@@ -137,16 +138,34 @@ impl PasswordFlow {
     }
 
     /// Our app is a confidential client, which must prove itself here as well.
-    fn form(&self, user_name: &str, password: &Password) -> Zeroizing<Vec<u8>> {
-        let Credential::ClientSecret(secret) = &self.credential;
-        encode(&[
+    async fn form(
+        &self,
+        user_name: &str,
+        password: &Password,
+    ) -> Result<Zeroizing<Vec<u8>>, NoAssertion> {
+        let assertion;
+        let proof: &[(&str, &str)] = match &self.proof {
+            Proof::Assertion(source) => {
+                assertion = source.make().await?;
+                &[
+                    ("client_assertion_type", ASSERTION_TYPE),
+                    ("client_assertion", &assertion),
+                ]
+            }
+            Proof::ManagedIdentity { .. } => {
+                let why = "a managed identity cannot sign anybody else in";
+                return Err(NoAssertion::new(why, OTHERWISE));
+            }
+            Proof::Secret(secret) => &[("client_secret", secret.expose_secret())],
+        };
+        let fields = [
             ("grant_type", "password"),
             ("client_id", &self.client_id),
-            ("client_secret", secret.expose_secret()),
             ("scope", SCOPE),
             ("username", user_name),
             ("password", password.expose()),
-        ])
+        ];
+        Ok(encode(&[proof, &fields].concat()))
     }
 }
 

@@ -9,6 +9,7 @@
 mod batches;
 mod caller;
 mod conformance;
+mod credentials;
 mod listing;
 mod outcomes;
 mod paging;

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Access, Account, Assignment, ClientSecret, Directory, GroupRecord, Seeded, ServicePrincipal,
-    State, UnitRecord,
+    Access, Account, AppCertificate, Assignment, ClientSecret, Directory, Federation, GroupRecord,
+    Seeded, ServicePrincipal, State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -41,7 +41,7 @@ impl Directory {
         let mut service_principals = Vec::with_capacity(tenant.apps.len());
         for app in tenant.apps {
             let roles = app.roles.clone();
-            let principal = service_principal(app, &mut rng, now);
+            let principal = service_principal(app, &mut rng, now)?;
             assign(&mut access, principal.id, &roles, &[])?;
             service_principals.push(principal);
         }
@@ -203,7 +203,7 @@ fn add_group(access: &mut Access, group: Group, people: &People, rng: &mut Rng) 
     Ok(())
 }
 
-fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> ServicePrincipal {
+fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> io::Result<ServicePrincipal> {
     let (id, client_id, secret) = (rng.uuid(), rng.uuid(), rng.text(40));
     let mut secrets: Vec<ClientSecret> = app
         .secrets
@@ -219,14 +219,24 @@ fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> ServicePrincipa
             expires: None,
         });
     }
-    ServicePrincipal {
+    let certificates = app
+        .certificates
+        .iter()
+        .map(|pem| AppCertificate::from_pem(pem));
+    Ok(ServicePrincipal {
         id,
         client_id: app.client_id.unwrap_or(client_id),
         display_name: app.display_name,
         secrets,
+        certificates: certificates.collect::<io::Result<_>>()?,
+        federations: app
+            .federations
+            .into_iter()
+            .map(Federation::new)
+            .collect::<io::Result<_>>()?,
         permissions: app.permissions,
         delegated: app.delegated,
-    }
+    })
 }
 
 fn assign(

@@ -7,6 +7,8 @@ mod access;
 pub(crate) use access::{Access, Assignment, GroupRecord, UnitRecord};
 mod account;
 pub(crate) use account::{Account, Seeded, State};
+mod app_key;
+pub(crate) use app_key::{AppCertificate, Federation};
 mod build;
 mod holdings;
 pub(crate) use holdings::{Grant, Holdings};

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::{AppCertificate, Federation};
+
 /// A client secret; without `expires` it never does.
 pub(crate) struct ClientSecret {
     pub(crate) value: String,
@@ -26,6 +28,9 @@ pub(crate) struct ServicePrincipal {
     pub(crate) client_id: Uuid,
     pub(crate) display_name: String,
     pub(crate) secrets: Vec<ClientSecret>,
+    pub(crate) certificates: Vec<AppCertificate>,
+    /// Issuers whose tokens stand for this app.
+    pub(crate) federations: Vec<Federation>,
     /// Application permissions of Microsoft Graph.
     pub(crate) permissions: Vec<String>,
     /// Delegated permissions consented to for all users.

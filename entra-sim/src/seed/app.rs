@@ -11,6 +11,15 @@ use crate::role::Role;
 /// A client secret; `None` never expires.
 pub(crate) type SeedSecret = (String, Option<Duration>);
 
+/// A federated identity credential.
+#[derive(Clone)]
+pub(crate) struct SeedFederation {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audience: String,
+    pub(crate) public_key_pem: String,
+}
+
 /// An app with its service principal in the tenant.
 ///
 /// Client id and secret are made up unless given; give them to use one app in many tenants.
@@ -19,6 +28,8 @@ pub struct App {
     pub(crate) display_name: String,
     pub(crate) client_id: Option<Uuid>,
     pub(crate) secrets: Vec<SeedSecret>,
+    pub(crate) certificates: Vec<String>,
+    pub(crate) federations: Vec<SeedFederation>,
     pub(crate) permissions: Vec<String>,
     pub(crate) delegated: Vec<String>,
     pub(crate) roles: Vec<ScopedRole>,
@@ -42,6 +53,8 @@ impl App {
             display_name: display_name.into(),
             client_id: None,
             secrets: Vec::new(),
+            certificates: Vec::new(),
+            federations: Vec::new(),
             permissions: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
@@ -83,6 +96,36 @@ impl App {
     #[must_use]
     pub fn expiring_secret(mut self, secret: impl Into<String>, after: Duration) -> Self {
         self.secrets.push((secret.into(), Some(after)));
+        self
+    }
+
+    /// Uploads a certificate, in PEM form, with an RSA key; the server does not start with one that is none.
+    ///
+    /// <https://learn.microsoft.com/entra/identity-platform/certificate-credentials>
+    #[must_use]
+    pub fn with_certificate(mut self, pem: impl Into<String>) -> Self {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Adds a federated identity credential: tokens of `issuer` for `audience` about `subject` stand for this app. Entra
+    /// would fetch the keys from the issuer; here its RSA key is given, as a `PUBLIC KEY` in PEM form.
+    ///
+    /// <https://learn.microsoft.com/entra/workload-id/workload-identity-federation>
+    #[must_use]
+    pub fn with_federated_credential(
+        mut self,
+        issuer: impl Into<String>,
+        subject: impl Into<String>,
+        audience: impl Into<String>,
+        public_key_pem: impl Into<String>,
+    ) -> Self {
+        self.federations.push(SeedFederation {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            audience: audience.into(),
+            public_key_pem: public_key_pem.into(),
+        });
         self
     }
 

@@ -5,6 +5,7 @@
 
 mod app;
 pub use app::App;
+pub(crate) use app::SeedFederation;
 mod demo;
 mod group;
 pub use group::Group;

@@ -46,17 +46,37 @@ pub(crate) struct Validity {
     pub(crate) until: i64,
 }
 
+/// How an app proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Assertion,
+    Nothing,
+    Secret,
+}
+
+impl Proof {
+    fn appidacr(self) -> &'static str {
+        match self {
+            Self::Assertion => "2",
+            Self::Nothing => "0",
+            Self::Secret => "1",
+        }
+    }
+}
+
 impl Claims {
-    /// The token of an app that signed in with its secret.
+    /// The token of an app that signed in by itself.
     pub(crate) fn app_only(
         directory: &Directory,
         app: &ServicePrincipal,
+        proof: Proof,
         audience: &str,
         validity: Validity,
     ) -> Self {
         let mut wids = tenant_wide_roles(directory, app.id);
         wids.push(NOT_A_ROLE);
         Self {
+            appidacr: proof.appidacr().to_owned(),
             idtyp: "app".to_owned(),
             // An app without permissions gets its token all the same, without the claim.
             roles: (!app.permissions.is_empty()).then(|| app.permissions.clone()),
@@ -70,12 +90,12 @@ impl Claims {
         directory: &Directory,
         app: &ServicePrincipal,
         user: &Account,
-        with_secret: bool,
+        proof: Proof,
         audience: &str,
         validity: Validity,
     ) -> Self {
         Self {
-            appidacr: if with_secret { "1" } else { "0" }.to_owned(),
+            appidacr: proof.appidacr().to_owned(),
             idtyp: "user".to_owned(),
             name: Some(user.display_name.to_string()),
             scp: Some(app.delegated.join(" ")),
@@ -101,7 +121,7 @@ impl Claims {
             exp: validity.until,
             app_displayname: app.display_name.clone(),
             appid: app.client_id,
-            appidacr: "1".to_owned(),
+            appidacr: String::new(),
             idp: issuer,
             idtyp: String::new(),
             name: None,

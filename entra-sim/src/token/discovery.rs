@@ -30,7 +30,9 @@ pub(crate) fn openid_configuration(world: &World, tenant: &str) -> Reply {
             "token_endpoint": format!("{base}/{path}/oauth2/v2.0/token"),
             "device_authorization_endpoint": format!("{base}/{path}/oauth2/v2.0/devicecode"),
             "jwks_uri": format!("{base}/{path}/discovery/v2.0/keys"),
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_post", "private_key_jwt", "client_secret_basic",
+            ],
             "response_types_supported": ["code", "id_token", "code id_token"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["HS256"],

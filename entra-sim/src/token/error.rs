@@ -18,7 +18,19 @@ pub(crate) enum AadSts {
         client_id: String,
         tenant: String,
     },
+    AssertionAudience,
+    AssertionMalformed,
+    AssertionSignature {
+        reason: &'static str,
+    },
+    AssertionSubject,
+    AssertionTime,
     CommonNotAllowed,
+    /// Nothing is registered for this `what` of a token of another issuer.
+    Federation {
+        what: FederationMismatch,
+        found: String,
+    },
     InvalidPassword,
     InvalidResource {
         resource: String,
@@ -56,6 +68,31 @@ pub(crate) enum AadSts {
     },
 }
 
+/// Which part of a token of another issuer matches no federated identity credential. The pages that list error codes lack
+/// these; they are as reported by users of Entra, the last in
+/// <https://learn.microsoft.com/entra/identity-platform/reference-breaking-changes>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FederationMismatch {
+    /// The app has no such credential at all.
+    Any,
+    Audience,
+    Issuer,
+    Subject,
+    /// It would match, were it not for upper and lower case.
+    SubjectCase,
+}
+
+impl FederationMismatch {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::Audience => " audience",
+            Self::Issuer => " issuer",
+            Self::Subject | Self::SubjectCase => " subject",
+        }
+    }
+}
+
 impl AadSts {
     /// Number, OAuth error, status.
     fn kind(&self) -> (u32, &'static str, StatusCode) {
@@ -64,6 +101,18 @@ impl AadSts {
             Self::AccountDisabled => (50057, "invalid_grant", refused),
             Self::AccountLocked => (50053, "invalid_grant", refused),
             Self::AppNotFound { .. } => (700_016, "unauthorized_client", refused),
+            Self::AssertionAudience => (700_023, "invalid_client", unauthorized),
+            Self::AssertionMalformed => (50027, "invalid_request", refused),
+            Self::AssertionSignature { .. } => (700_027, "invalid_client", unauthorized),
+            Self::AssertionSubject => (700_021, "invalid_client", unauthorized),
+            Self::AssertionTime => (700_024, "invalid_client", unauthorized),
+            Self::Federation { what, .. } => match what {
+                FederationMismatch::Any => (70021, "invalid_request", refused),
+                FederationMismatch::Audience => (700_212, "invalid_client", unauthorized),
+                FederationMismatch::Issuer => (700_211, "invalid_client", unauthorized),
+                FederationMismatch::Subject => (700_213, "invalid_client", unauthorized),
+                FederationMismatch::SubjectCase => (7_002_138, "invalid_client", unauthorized),
+            },
             Self::CommonNotAllowed => (9_001_023, "invalid_request", refused),
             Self::InvalidPassword => (50126, "invalid_grant", refused),
             Self::InvalidResource { .. } => (500_011, "invalid_resource", refused),
@@ -88,6 +137,17 @@ impl AadSts {
             Self::AccountLocked => "The account is locked, you've tried to sign in too many times with an incorrect user ID or password.".to_owned(),
             Self::AppNotFound { client_id, tenant } => format!(
                 "Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."
+            ),
+            Self::AssertionAudience => "Client assertion audience claim does not match Realm issuer.".to_owned(),
+            Self::AssertionMalformed => "JWT token is invalid or malformed.".to_owned(),
+            Self::AssertionSignature { reason } => format!(
+                "Client assertion contains an invalid signature. [Reason - {reason}]"
+            ),
+            Self::AssertionSubject => "Client assertion application identifier doesn't match 'client_id' parameter.".to_owned(),
+            Self::AssertionTime => "Client assertion is not within its valid time range.".to_owned(),
+            Self::Federation { what, found } => format!(
+                "No matching federated identity record found for presented assertion{} '{found}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.",
+                what.text()
             ),
             Self::CommonNotAllowed => "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.".to_owned(),
             Self::InvalidPassword => "Error validating credentials due to invalid username or password.".to_owned(),

@@ -16,6 +16,8 @@ pub(crate) struct TokenForm {
     pub(crate) grant_type: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<String>,
+    pub(crate) client_assertion: Option<String>,
+    pub(crate) client_assertion_type: Option<String>,
     pub(crate) scope: Option<String>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
@@ -49,6 +51,8 @@ impl TokenForm {
                 "grant_type" => form.grant_type = value,
                 "client_id" => form.client_id = value,
                 "client_secret" => form.client_secret = value,
+                "client_assertion" => form.client_assertion = value,
+                "client_assertion_type" => form.client_assertion_type = value,
                 "scope" => form.scope = value,
                 "username" => form.username = value,
                 "password" => form.password = value,
@@ -100,7 +104,10 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_secret_nor_password() {
-        let form = TokenForm::parse(b"client_secret=s3cr3t&password=hunter2&username=u", None);
+        let form = TokenForm::parse(
+            b"client_secret=s3cr3t&client_assertion=s3cr3t&password=hunter2&username=u",
+            None,
+        );
         let shown = format!("{form:?}");
         assert!(
             !shown.contains("s3cr3t") && !shown.contains("hunter2"),

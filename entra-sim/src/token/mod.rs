@@ -1,13 +1,14 @@
-//! The token endpoint: client credentials and resource owner passwords.
+//! The token endpoint: client credentials (secrets, certificates, tokens of other issuers) and resource owner passwords.
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
+mod assertion;
 mod claims;
 pub(crate) use claims::Claims;
 mod discovery;
 pub(crate) use discovery::{instance_discovery, keys, openid_configuration, user_realm};
 mod error;
-pub(crate) use error::AadSts;
+pub(crate) use error::{AadSts, FederationMismatch};
 mod form;
 pub(crate) use form::TokenForm;
 
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::directory::{Account, Attempt, Directory, SecretCheck, ServicePrincipal};
 use crate::reply::Reply;
 use crate::world::World;
-use claims::Validity;
+use claims::{Proof, Validity};
 
 /// Names of Microsoft Graph that every client may ask for, besides the server's own address.
 const GRAPH: [&str; 2] = [
@@ -56,13 +57,14 @@ fn client_credentials(world: &World, tenant: &str, form: &TokenForm) -> Result<V
     }
     let directory = named_tenant(world, tenant)?;
     let app = app(directory, form)?;
-    if !presented_secret(world, app, form)? {
+    let proof = presented(world, directory, app, form)?;
+    if proof == Proof::Nothing {
         return Err(AadSts::MissingCredential);
     }
     let scope = TokenForm::require(&form.scope, "scope")?;
     let audience = default_scope(world, scope)?;
     let (validity, mut answer) = new_token(world);
-    let claims = Claims::app_only(directory, app, &audience, validity);
+    let claims = Claims::app_only(directory, app, proof, &audience, validity);
     insert(&mut answer, "access_token", world.signer.sign(&claims));
     Ok(answer)
 }
@@ -79,13 +81,13 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
     };
     let directory = named_tenant(world, tenant)?;
     let app = app(directory, form)?;
-    let with_secret = presented_secret(world, app, form)?;
+    let proof = presented(world, directory, app, form)?;
     let scope = TokenForm::require(&form.scope, "scope")?;
     let audience = user_scope(world, scope)?;
     let user = signed_in(world, directory, username, form)?;
 
     let (validity, mut answer) = new_token(world);
-    let claims = Claims::delegated(directory, app, user, with_secret, &audience, validity);
+    let claims = Claims::delegated(directory, app, user, proof, &audience, validity);
     insert(&mut answer, "access_token", world.signer.sign(&claims));
     insert(&mut answer, "scope", scope.to_owned());
     if scope.split(' ').any(|scope| scope == "openid") {
@@ -160,19 +162,24 @@ fn app<'a>(directory: &'a Directory, form: &TokenForm) -> Result<&'a ServicePrin
         })
 }
 
-/// Whether a secret was presented; a wrong one is an error.
-fn presented_secret(
+/// What was presented as proof; a wrong one is an error.
+fn presented(
     world: &World,
+    directory: &Directory,
     app: &ServicePrincipal,
     form: &TokenForm,
-) -> Result<bool, AadSts> {
+) -> Result<Proof, AadSts> {
+    if form.client_assertion.is_some() {
+        assertion::check(world, directory, app, form)?;
+        return Ok(Proof::Assertion);
+    }
     let Some(secret) = &form.client_secret else {
-        return Ok(false);
+        return Ok(Proof::Nothing);
     };
     let client_id = app.client_id.to_string();
     match app.check_secret(secret, world.clock.now()) {
         SecretCheck::Expired => Err(AadSts::SecretExpired { client_id }),
-        SecretCheck::Valid => Ok(true),
+        SecretCheck::Valid => Ok(Proof::Secret),
         SecretCheck::Wrong => Err(AadSts::WrongSecret { client_id }),
     }
 }

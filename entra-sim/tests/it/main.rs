@@ -7,6 +7,7 @@
 )]
 
 mod account_enabled;
+mod assertions;
 mod authority;
 mod batch;
 #[cfg(feature = "cli")]

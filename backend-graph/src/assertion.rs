@@ -1,0 +1,151 @@
+use std::fmt;
+
+use azure_core::error::ErrorKind;
+use azure_core::http::ClientMethodOptions;
+use azure_identity::ClientAssertion;
+use reqwest::Url;
+use rotation_core::{Clock, SystemClock};
+use zeroize::Zeroizing;
+
+use crate::certificate::ClientCertificate;
+use crate::config::GraphConfig;
+use crate::error::ConfigError;
+use crate::federation::{self, FederatedToken};
+
+/// What a client assertion is sent as (<https://www.rfc-editor.org/rfc/rfc7523#section-2.2>).
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Makes or fetches the JWT that proves that we are the application, a new one each time.
+#[derive(Clone)]
+pub(crate) struct Assertion {
+    client_id: String,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Certificate {
+        certificate: ClientCertificate,
+        /// The token endpoint, for which the assertion is meant.
+        audience: String,
+    },
+    Federated {
+        token: FederatedToken,
+        audience: &'static str,
+        http: reqwest::Client,
+    },
+}
+
+/// Why there is no assertion, or no way to ask for a token at all. Nothing was sent to the authority.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct NoAssertion {
+    /// Completes "signing in failed:". Never a secret.
+    pub(crate) why: String,
+    pub(crate) fix: String,
+    /// Whether it may pass by itself.
+    pub(crate) transient: bool,
+}
+
+impl NoAssertion {
+    pub(crate) fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            fix: fix.into(),
+            transient: false,
+        }
+    }
+
+    pub(crate) fn transient(self) -> Self {
+        Self {
+            transient: true,
+            ..self
+        }
+    }
+}
+
+impl From<NoAssertion> for azure_core::Error {
+    fn from(error: NoAssertion) -> Self {
+        Self::new(ErrorKind::Other, error)
+    }
+}
+
+impl Assertion {
+    /// One that we sign.
+    pub(crate) fn signed(
+        config: &GraphConfig,
+        authority: &Url,
+        certificate: &ClientCertificate,
+    ) -> Self {
+        Self {
+            client_id: config.client_id.clone(),
+            source: Source::Certificate {
+                certificate: certificate.clone(),
+                audience: token_url(authority, &config.tenant).to_string(),
+            },
+        }
+    }
+
+    /// One that another issuer signs.
+    ///
+    /// # Errors
+    /// If the HTTP client for it cannot be set up.
+    pub(crate) fn federated(
+        config: &GraphConfig,
+        token: &FederatedToken,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client_id: config.client_id.clone(),
+            source: Source::Federated {
+                token: token.clone(),
+                audience: config.cloud.token_exchange(),
+                http: federation::http_client(token, config.timeout)?,
+            },
+        })
+    }
+
+    /// A new assertion.
+    pub(crate) async fn make(&self) -> Result<Zeroizing<String>, NoAssertion> {
+        match &self.source {
+            Source::Certificate {
+                certificate,
+                audience,
+            } => {
+                let now = SystemClock.now();
+                let valid = certificate.check(now);
+                valid.map_err(|error| NoAssertion::new(error.to_string(), error.fix()))?;
+                let assertion = certificate.assertion(&self.client_id, audience, now);
+                assertion.ok_or_else(|| {
+                    NoAssertion::new("the private key cannot sign", "make a new certificate")
+                })
+            }
+            Source::Federated {
+                token,
+                audience,
+                http,
+            } => token.fetch(audience, http).await,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ClientAssertion for Assertion {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        Ok(self.make().await?.to_string())
+    }
+}
+
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertion").finish_non_exhaustive()
+    }
+}
+
+/// Where `tenant` gives out tokens.
+pub(crate) fn token_url(authority: &Url, tenant: &str) -> Url {
+    let mut url = authority.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.clear().extend([tenant, "oauth2", "v2.0", "token"]);
+    }
+    url
+}
