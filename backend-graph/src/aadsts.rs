@@ -1,3 +1,5 @@
+use std::error::Error as _;
+
 use azure_core::error::ErrorKind;
 use rotation_core::Problem;
 use serde::Deserialize;
@@ -109,10 +111,10 @@ pub(crate) fn explain(
     place: &str,
     known: Option<(&'static str, &'static str)>,
 ) -> TokenError {
-    let error = root(error);
-    if let Some(own) = error.downcast_ref::<NoAssertion>() {
+    if let Some(own) = ours(error) {
         return unproved(place, own);
     }
+    let error = root(error);
     match error.kind() {
         ErrorKind::HttpResponse {
             status,
@@ -186,6 +188,18 @@ pub(crate) fn refused(
             .with_request_id(body.trace_id.map(|id| id.to_string())),
         transient: fix == WAIT,
     }
+}
+
+/// An error of our own beneath, however often `azure_identity` wrapped it.
+fn ours(error: &azure_core::Error) -> Option<&NoAssertion> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref() {
+            return Some(ours);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The error that `azure_identity` wrapped as "authentication failed".

@@ -34,7 +34,6 @@ pub(crate) fn credential(
             transport: Some(Transport::new(Arc::new(Nearby { http: http.clone() }))),
             ..ClientOptions::default()
         },
-        ..ManagedIdentityCredentialOptions::default()
     };
     let credential = ManagedIdentityCredential::new(Some(options))?;
     Ok(credential)

@@ -13,7 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_sim::{App, Config, Server, Tenant, User};
 use futures::TryStreamExt;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
-use rotation_core::{AccountQuery, BackendError, Password, RotationBackend, SignIn};
+use rotation_core::{
+    AccountQuery, BackendError, Clock, Password, RotationBackend, SignIn, SystemClock,
+};
 use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
@@ -47,7 +49,7 @@ fn own(pem: &str) -> Credential {
 
 /// A token of the other issuer, good from an hour ago until `seconds` from now.
 fn token(key: &KeyPair, issuer: &str, subject: &str, audience: &str, seconds: i64) -> String {
-    let now = jiff::Zoned::now().timestamp().as_second();
+    let now = SystemClock.now().as_second();
     let claims = json!({
         "iss": issuer, "sub": subject, "aud": audience, "nbf": now - 3_600, "exp": now + seconds,
     });

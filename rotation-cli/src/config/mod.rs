@@ -1,5 +1,6 @@
 //! `rotation.toml`: its shape, and what must hold before anything is done with it.
 
+mod credential;
 mod document;
 mod engine;
 mod error;
@@ -7,6 +8,7 @@ mod redact;
 mod store;
 mod suggest;
 
+pub(crate) use credential::{Credential, CredentialKind};
 pub(crate) use document::{Document, Step, below};
 pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
@@ -88,7 +90,8 @@ pub(crate) struct Tenant {
     #[serde(default, rename = "backend")]
     _backend: Backend,
     pub(crate) client_id: String,
-    pub(crate) credential: Credential,
+    /// If there is none, the environment says.
+    pub(crate) credential: Option<Credential>,
     #[serde(default)]
     pub(crate) cloud: Cloud,
     #[serde(default = "yes")]
@@ -100,22 +103,6 @@ pub(crate) struct Tenant {
 enum Backend {
     #[default]
     Graph,
-}
-
-/// What proves that we are the application, and where it is to be found.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Credential {
-    #[serde(rename = "kind")]
-    _kind: CredentialKind,
-    pub(crate) env: Option<String>,
-    pub(crate) file: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum CredentialKind {
-    ClientSecret,
 }
 
 /// The cloud that a tenant lives in.
@@ -194,6 +181,14 @@ impl Config {
                     .document
                     .error(&at, message)
                     .with_help("remove one of the two"));
+            }
+            if let Some(credential) = &tenant.credential {
+                let at = [
+                    Step::Key("tenant"),
+                    Step::Index(index),
+                    Step::Key("credential"),
+                ];
+                credential.check(&self.document, &at)?;
             }
         }
         Ok(())

@@ -18,7 +18,26 @@ const SECRET_KEYS: &[&str] = &[
 
 /// `text` with stars in place of secrets, byte for byte, so that places in it stay where they are.
 pub(super) fn redact_text(text: &str) -> String {
-    text.split_inclusive('\n').map(redact_line).collect()
+    let mut in_key = false;
+    let lines = text.split_inclusive('\n').map(|line| {
+        let begins = line.contains("-----BEGIN ") && line.contains("PRIVATE KEY");
+        if in_key || begins {
+            in_key = !line.contains("-----END ");
+            return starred(line);
+        }
+        redact_line(line)
+    });
+    lines.collect()
+}
+
+/// As many bytes, but for the end of the line.
+fn starred(line: &str) -> String {
+    let text = line.trim_end_matches(['\r', '\n']);
+    format!(
+        "{}{}",
+        "*".repeat(text.len()),
+        line.get(text.len()..).unwrap_or_default()
+    )
 }
 
 /// `message` of a parser without the text that it found.
@@ -135,6 +154,21 @@ mod tests {
             let hidden = redact_text(line);
             assert_eq!(hidden.len(), line.len());
             assert!(!hidden.contains("hunter2"), "{line}: {hidden}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_of_a_certificate_is_hidden_to_its_end() {
+        for text in [
+            "a = 1\nkey = \"\"\"\n-----BEGIN PRIVATE KEY-----\nhunter2\nhunter2\n-----END PRIVATE KEY-----\n\"\"\"\nb = 2\n",
+            "a = 1\nkey = \"-----BEGIN RSA PRIVATE KEY-----\\nhunter2\\n-----END RSA PRIVATE KEY-----\"\nb = 2",
+            "a = 1\n-----BEGIN PRIVATE KEY-----\nhunter2",
+        ] {
+            let hidden = redact_text(text);
+            assert_eq!(hidden.len(), text.len());
+            assert!(!hidden.contains("hunter2"), "{hidden}");
+            assert!(hidden.starts_with("a = 1\n"));
+            assert_eq!(hidden.contains("b = 2"), text.contains("b = 2"), "{hidden}");
         }
     }
 

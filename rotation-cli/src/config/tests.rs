@@ -279,3 +279,74 @@ fn a_secret_put_there_by_mistake_is_not_repeated() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn every_kind_of_credential_has_its_own_keys() {
+    let with = |credential: &str| {
+        format!("{STORE}{TENANT}").replace("{ kind = \"client-secret\", env = \"S\" }", credential)
+    };
+    for good in [
+        "{ kind = \"certificate\", file = \"both.pem\" }",
+        "{ kind = \"certificate\", file = \"cert.pem\", key_file = \"key.pem\" }",
+        "{ kind = \"certificate\", env = \"C\" }",
+        "{ kind = \"federated\", file = \"/token\" }",
+        "{ kind = \"federated\", env = \"T\" }",
+        "{ kind = \"federated\", github = true }",
+        "{ kind = \"managed-identity\" }",
+        "{ kind = \"managed-identity\", client_id = \"11111111-2222-3333-4444-555555555555\" }",
+    ] {
+        if let Err(error) = Config::of(Document::of(&with(good).replace("KEY", KEY))) {
+            panic!("{good}: {error}");
+        }
+    }
+    let without = format!("{STORE}{TENANT}").replace("credential = { kind", "# { kind");
+    assert!(Config::of(Document::of(&without.replace("KEY", KEY))).is_ok());
+
+    for (credential, words) in [
+        (
+            "{ kind = \"certficate\", file = \"x\" }",
+            "did you mean `certificate`?",
+        ),
+        ("{ env = \"S\" }", "missing field `kind`"),
+        (
+            "{ kind = \"client-secret\", key_file = \"x\" }",
+            "a credential of kind `client-secret` has no key `key_file`, expected `env`, `file`",
+        ),
+        (
+            "{ kind = \"certificate\" }",
+            "a certificate stands in one place: expected either `file`",
+        ),
+        (
+            "{ kind = \"certificate\", file = \"x\", env = \"Y\" }",
+            "a certificate stands in one place",
+        ),
+        (
+            "{ kind = \"certificate\", env = \"x\", key_file = \"Y\" }",
+            "`key_file` goes with `file`",
+        ),
+        (
+            "{ kind = \"federated\" }",
+            "a federated token comes from one place",
+        ),
+        (
+            "{ kind = \"federated\", file = \"x\", github = true }",
+            "a federated token comes from one place",
+        ),
+        (
+            "{ kind = \"federated\", github = false }",
+            "`github` is either `true` or not there",
+        ),
+        (
+            "{ kind = \"federated\", github = \"yes\" }",
+            "expected a boolean",
+        ),
+        (
+            "{ kind = \"managed-identity\", env = \"S\" }",
+            "a credential of kind `managed-identity` has no key `env`, expected `client_id`",
+        ),
+    ] {
+        let shown = error(&with(credential));
+        assert!(shown.contains(words), "{credential}: {shown}");
+        assert!(shown.contains("rotation.toml:9"), "{credential}: {shown}");
+    }
+}

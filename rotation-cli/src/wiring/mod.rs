@@ -1,11 +1,13 @@
 //! From the configuration to a store and one engine per tenant. Nothing is sent yet.
 
+mod credential;
 mod secret;
 pub(crate) mod store;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use backend_graph::{Cloud, Credential, GraphBackend, GraphConfig};
+use backend_graph::{Cloud, GraphBackend, GraphConfig};
 use rotation_core::{
     AccountQuery, Batching, Engine, EngineOptions, Policy, RateControl, RotationBackend,
     SecretStore,
@@ -15,7 +17,6 @@ use crate::args::{Common, Sharded};
 use crate::config::{self, Batch, Config, ConfigError, Step, nearest};
 use crate::exit::Failure;
 use crate::output;
-use secret::SecretPlace;
 
 /// A tenant, and the way to its directory.
 #[derive(Clone, Debug)]
@@ -60,11 +61,13 @@ pub(crate) fn tenants(
 ) -> Result<Vec<Tenant>, Failure> {
     // what is learned of a quota that tenants share is learned once
     let rate = RateControl::with_requests_at_once(config.engine.requests_at_once);
+    let mut told = HashSet::new();
     asked(config, common, sharded)?
         .into_iter()
         .enumerate()
         .map(|(place, (index, tenant))| {
-            let backend = backend(config, index, tenant, &rate).map_err(Failure::usage)?;
+            let backend = backend(config, index, tenant, &rate, &mut told);
+            let backend = backend.map_err(Failure::usage)?;
             Ok(Tenant {
                 place,
                 name: tenant.id.clone(),
@@ -135,16 +138,15 @@ fn backend(
     index: usize,
     tenant: &config::Tenant,
     rate: &RateControl,
+    told: &mut HashSet<&'static str>,
 ) -> Result<GraphBackend, ConfigError> {
     let at = At { config, index };
-    let place = SecretPlace {
-        document: config.document(),
-        steps: &at.steps(&["credential"]),
-        what: &format!("the client secret of tenant {}", tenant.id),
-    };
-    let (env, file) = (&tenant.credential.env, &tenant.credential.file);
-    let credential = Credential::ClientSecret(place.read(env.as_deref(), file.as_deref())?);
-    let graph = GraphConfig::new(&tenant.id, &tenant.client_id, credential)
+    let found = credential::of(&at, tenant)?;
+    // once for all tenants that it is found for
+    if let Some(note) = found.note.filter(|note| told.insert(note)) {
+        output::note(note);
+    }
+    let graph = GraphConfig::new(&tenant.id, &tenant.client_id, found.credential)
         .with_cloud(cloud(&at, &tenant.cloud)?)
         .with_pim(tenant.pim)
         .with_rate_control(rate.clone());

@@ -33,13 +33,7 @@ impl SecretPlace<'_> {
     ) -> Result<SecretString, ConfigError> {
         match (env, file) {
             (Some(name), None) => self.of_variable(name),
-            (None, Some(file)) => {
-                let path = self.document.resolve(file);
-                read(&path).map_err(|error| {
-                    let (what, path) = (self.what, path.display());
-                    self.error("file", format!("cannot read {what} from {path}: {error}"))
-                })
-            }
+            (None, Some(file)) => self.of_file("file", file),
             (Some(_), Some(_)) | (None, None) => Err(self.document.error(
                 self.steps,
                 format!(
@@ -48,6 +42,18 @@ impl SecretPlace<'_> {
                 ),
             )),
         }
+    }
+
+    /// The secret in `file`, which the configuration names at `key`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn of_file(&self, key: &str, file: &Path) -> Result<SecretString, ConfigError> {
+        let path = self.document.resolve(file);
+        read(&path).map_err(|error| {
+            let (what, path) = (self.what, path.display());
+            self.error(key, format!("cannot read {what} from {path}: {error}"))
+        })
     }
 
     fn of_variable(&self, name: &str) -> Result<SecretString, ConfigError> {
@@ -73,7 +79,8 @@ impl SecretPlace<'_> {
     }
 }
 
-fn read(path: &Path) -> io::Result<SecretString> {
+/// The secret that `path` has.
+pub(super) fn read(path: &Path) -> io::Result<SecretString> {
     // one byte more than is read, so that the buffer never grows and leaves a copy behind
     let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
     File::open(path)?
@@ -86,6 +93,6 @@ fn read(path: &Path) -> io::Result<SecretString> {
 }
 
 /// Without the line end that editors add, in a buffer that need not shrink.
-fn exact(text: &str) -> SecretString {
+pub(super) fn exact(text: &str) -> SecretString {
     SecretString::from(Box::<str>::from(text.trim_end_matches(['\r', '\n'])))
 }

@@ -15,6 +15,7 @@ mod bad_input;
 #[path = "../../../secret-stores/tests/postgres/cluster.rs"]
 mod cluster;
 mod commands;
+mod credentials;
 mod doctor;
 mod explain;
 mod fleet;

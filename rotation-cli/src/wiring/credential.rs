@@ -1,0 +1,233 @@
+//! What a tenant signs in with: as its configuration says, else as the environment says.
+
+use std::path::{Path, PathBuf};
+
+use backend_graph::{
+    CertificateError, ClientCertificate, Credential, FederatedToken, GitHubActions,
+};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::At;
+use super::secret::{self, SecretPlace};
+use crate::config::{self, ConfigError, CredentialKind, Step, below};
+
+/// Names that Azure's own tools give these variables
+/// (<https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential>,
+/// <https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html>).
+const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+const SECRET: &str = "AZURE_CLIENT_SECRET";
+/// Names that GitHub gives these (<https://docs.github.com/actions/reference/security/oidc>).
+const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
+/// A credential, and how it was found if the configuration does not say.
+pub(super) struct Found {
+    pub(super) credential: Credential,
+    pub(super) note: Option<&'static str>,
+}
+
+/// # Errors
+/// If what is configured is not there or cannot be used, or if there is nothing.
+pub(super) fn of(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigError> {
+    match &tenant.credential {
+        Some(configured) => Ok(Found {
+            credential: Configured::new(at, tenant, configured).read()?,
+            note: None,
+        }),
+        None => of_environment(at, tenant),
+    }
+}
+
+/// The credential of the configuration, and its place there.
+struct Configured<'a> {
+    at: &'a At<'a>,
+    tenant: &'a str,
+    credential: &'a config::Credential,
+    steps: Vec<Step<'a>>,
+}
+
+impl<'a> Configured<'a> {
+    fn new(at: &'a At<'a>, tenant: &'a config::Tenant, credential: &'a config::Credential) -> Self {
+        Self {
+            at,
+            tenant: &tenant.id,
+            credential,
+            steps: at.steps(&["credential"]),
+        }
+    }
+
+    fn read(&self) -> Result<Credential, ConfigError> {
+        let credential = self.credential;
+        let (env, file) = (credential.env.as_deref(), credential.file.as_deref());
+        match credential.kind {
+            CredentialKind::Certificate => self.certificate(env, file),
+            CredentialKind::ClientSecret => {
+                let secret = self.secret("client secret", env, file)?;
+                Ok(Credential::ClientSecret(secret))
+            }
+            CredentialKind::Federated => self.federated(env, file).map(Credential::Federated),
+            CredentialKind::ManagedIdentity => Ok(Credential::ManagedIdentity {
+                client_id: credential.client_id.clone(),
+            }),
+        }
+    }
+
+    fn certificate(
+        &self,
+        env: Option<&str>,
+        file: Option<&Path>,
+    ) -> Result<Credential, ConfigError> {
+        let mut pem = self.secret("certificate", env, file)?;
+        let mut key = "file";
+        if env.is_some() {
+            key = "env";
+        }
+        if let Some(key_file) = self.credential.key_file.as_deref() {
+            let what = format!("the private key of tenant {}", self.tenant);
+            let place = self.place(&what);
+            let private = place.of_file("key_file", key_file)?;
+            pem = joined(&pem, &private);
+        }
+        let certificate = ClientCertificate::from_pem(pem.expose_secret());
+        let certificate = certificate.map_err(|error| {
+            let what = format!("the certificate of tenant {}", self.tenant);
+            let steps = below(&self.steps, Step::Key(key));
+            let message = format!("{what} cannot be used: {error}");
+            self.at
+                .config
+                .document()
+                .error(&steps, message)
+                .with_help(error.fix())
+        })?;
+        Ok(Credential::Certificate(certificate))
+    }
+
+    fn federated(
+        &self,
+        env: Option<&str>,
+        file: Option<&Path>,
+    ) -> Result<FederatedToken, ConfigError> {
+        if let Some(file) = file {
+            let path = self.at.config.document().resolve(file);
+            return Ok(FederatedToken::File(path));
+        }
+        if env.is_some() {
+            let token = self.secret("federated token", env, None)?;
+            return Ok(FederatedToken::Given(token));
+        }
+        let error = |message: String| {
+            let steps = below(&self.steps, Step::Key("github"));
+            self.at.config.document().error(&steps, message)
+        };
+        let github = github().ok_or_else(|| {
+            error(format!(
+                "GitHub Actions lets this job have no token: {GITHUB_URL} and {GITHUB_TOKEN} are not set"
+            ))
+            .with_help("give the job `permissions: id-token: write`; elsewhere than in GitHub Actions name `file` or `env`")
+        })?;
+        let github = github.map_err(|wrong| error(wrong.to_string()))?;
+        Ok(FederatedToken::GitHub(github))
+    }
+
+    fn secret(
+        &self,
+        what: &str,
+        env: Option<&str>,
+        file: Option<&Path>,
+    ) -> Result<SecretString, ConfigError> {
+        let what = format!("the {what} of tenant {}", self.tenant);
+        self.place(&what).read(env, file)
+    }
+
+    fn place<'p>(&'p self, what: &'p str) -> SecretPlace<'p> {
+        SecretPlace {
+            document: self.at.config.document(),
+            steps: &self.steps,
+            what,
+        }
+    }
+}
+
+/// In the order in which Azure's own tools look; but never a managed identity, which a machine may have without anybody
+/// having meant it for this.
+fn of_environment(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigError> {
+    let found = |credential, note| {
+        Ok(Found {
+            credential,
+            note: Some(note),
+        })
+    };
+    if let Some(path) = variable(TOKEN_FILE) {
+        let token = FederatedToken::File(PathBuf::from(path.expose_secret()));
+        return found(
+            Credential::Federated(token),
+            "signing in with the federated token named by AZURE_FEDERATED_TOKEN_FILE",
+        );
+    }
+    if let Some(github) = github() {
+        let github = github.map_err(|error| at.error(&[], error.to_string()))?;
+        return found(
+            Credential::Federated(FederatedToken::GitHub(github)),
+            "signing in with the token that GitHub Actions gives this job",
+        );
+    }
+    if let Some(path) = variable(CERTIFICATE) {
+        let certificate = certificate_at(Path::new(path.expose_secret()));
+        let certificate = certificate.map_err(|(message, fix)| {
+            let message = format!("the certificate named by {CERTIFICATE} {message}");
+            at.error(&[], message).with_help(fix)
+        })?;
+        return found(
+            Credential::Certificate(certificate),
+            "signing in with the certificate named by AZURE_CLIENT_CERTIFICATE_PATH",
+        );
+    }
+    if let Some(secret) = variable(SECRET) {
+        return found(
+            Credential::ClientSecret(secret),
+            "signing in with the client secret in AZURE_CLIENT_SECRET",
+        );
+    }
+    let message = format!(
+        "tenant {} has no `credential`, and the environment has none either: looked for {TOKEN_FILE}, {GITHUB_URL} with \
+         {GITHUB_TOKEN}, {CERTIFICATE} and {SECRET}",
+        tenant.id
+    );
+    Err(at.error(&[], message).with_help(
+        "set one of them where this program is started, or add `credential`: `rotation init` in an empty directory shows how",
+    ))
+}
+
+fn certificate_at(path: &Path) -> Result<ClientCertificate, (String, &'static str)> {
+    let pem = secret::read(path).map_err(|error| {
+        let message = format!("cannot be read from {}: {error}", path.display());
+        (message, "name a PEM file with certificate and private key")
+    })?;
+    ClientCertificate::from_pem(pem.expose_secret()).map_err(|error: CertificateError| {
+        let message = format!("cannot be used ({}): {error}", path.display());
+        (message, error.fix())
+    })
+}
+
+/// `None` where GitHub lets the job have no token.
+fn github() -> Option<Result<GitHubActions, backend_graph::ConfigError>> {
+    let (url, token) = (variable(GITHUB_URL)?, variable(GITHUB_TOKEN)?);
+    Some(GitHubActions::new(url.expose_secret(), &token))
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<SecretString> {
+    let value = Zeroizing::new(std::env::var(name).ok()?);
+    (!value.trim().is_empty()).then(|| secret::exact(&value))
+}
+
+fn joined(first: &SecretString, second: &SecretString) -> SecretString {
+    let (first, second) = (first.expose_secret(), second.expose_secret());
+    let mut both = Zeroizing::new(String::with_capacity(first.len() + second.len() + 1));
+    both.push_str(first);
+    both.push('\n');
+    both.push_str(second);
+    secret::exact(&both)
+}
