@@ -65,6 +65,10 @@ const ROWS: &[Row] = &[
     row(&[90_033, 90_024, 90_090, 50_087], "the authority is not available", WAIT),
 ];
 
+/// No federated credential of the app matches. Microsoft's list of codes has none of these but the first; they are as
+/// reported, the last with <https://learn.microsoft.com/entra/identity-platform/reference-breaking-changes>.
+const UNREGISTERED: [u32; 5] = [70_021, 700_211, 700_212, 700_213, 7_002_138];
+
 /// What an `error` of OAuth means, for codes that are not in the table: Microsoft adds and changes them.
 const OAUTH: &[(&str, &str, &str)] = &[
     (
@@ -105,11 +109,13 @@ pub(crate) struct ErrorBody {
     trace_id: Option<Uuid>,
 }
 
-/// Translates an error of `azure_identity` met while `place`. `known` as for [`refused`].
+/// Translates an error of `azure_identity` met while `place`. `known` as for [`refused`]; `presented` is what a
+/// token of another issuer says of itself, for whoever has to register it.
 pub(crate) fn explain(
     error: &azure_core::Error,
     place: &str,
     known: Option<(&'static str, &'static str)>,
+    presented: Option<&str>,
 ) -> TokenError {
     if let Some(own) = ours(error) {
         return unproved(place, own);
@@ -121,9 +127,17 @@ pub(crate) fn explain(
             raw_response: Some(response),
             ..
         } => {
-            let body = serde_json::from_slice(response.body()).unwrap_or_default();
+            let body: ErrorBody = serde_json::from_slice(response.body()).unwrap_or_default();
             let known = known.filter(|_| status.is_client_error() && u16::from(*status) != 429);
-            refused(place, u16::from(*status), &body, known)
+            let mut error = refused(place, u16::from(*status), &body, known);
+            let mut codes = body.error_codes.iter();
+            let unregistered = codes.any(|code| UNREGISTERED.contains(code));
+            if let Some(presented) = presented.filter(|_| unregistered) {
+                let message = &mut error.problem.message;
+                message.push_str(": the token has ");
+                message.push_str(presented);
+            }
+            error
         }
         ErrorKind::Connection | ErrorKind::Io => TokenError {
             problem: Problem::new(format!(

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::error::ErrorKind;
 use azure_core::http::ClientMethodOptions;
@@ -20,6 +21,8 @@ pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 pub(crate) struct Assertion {
     client_id: String,
     source: Source,
+    /// What the last token of another issuer said of itself.
+    presented: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Clone)]
@@ -83,6 +86,7 @@ impl Assertion {
                 certificate: certificate.clone(),
                 audience: token_url(authority, &config.tenant).to_string(),
             },
+            presented: Arc::default(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Assertion {
                 audience: config.cloud.token_exchange(),
                 http: federation::http_client(token, config.timeout)?,
             },
+            presented: Arc::default(),
         })
     }
 
@@ -123,8 +128,22 @@ impl Assertion {
                 token,
                 audience,
                 http,
-            } => token.fetch(audience, http).await,
+            } => {
+                let token = token.fetch(audience, http).await?;
+                let shown = federation::shown(&token);
+                *self
+                    .presented
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = shown;
+                Ok(token)
+            }
         }
+    }
+
+    /// What the last token of another issuer said of itself, which the app's federated credential must repeat.
+    pub(crate) fn presented(&self) -> Option<String> {
+        let presented = self.presented.lock();
+        presented.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

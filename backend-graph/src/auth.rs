@@ -265,11 +265,12 @@ impl SignIn {
     }
 
     fn explain(&self, error: &azure_core::Error) -> TokenError {
-        let known = match self.proof {
-            Proof::ManagedIdentity { .. } => Some(managed_identity::REFUSED),
-            Proof::Assertion(_) | Proof::Secret(_) => None,
+        let (known, presented) = match &self.proof {
+            Proof::Assertion(assertion) => (None, assertion.presented()),
+            Proof::ManagedIdentity { .. } => (Some(managed_identity::REFUSED), None),
+            Proof::Secret(_) => (None, None),
         };
-        aadsts::explain(error, &self.place(), known)
+        aadsts::explain(error, &self.place(), known, presented.as_deref())
     }
 
     /// What we were doing, for the front of an error.

@@ -47,7 +47,7 @@ impl Cloud {
     }
 
     /// The audience of tokens of other issuers that are to be exchanged here
-    /// (<https://learn.microsoft.com/graph/api/resources/federatedidentitycredential>).
+    /// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity>).
     pub(crate) fn token_exchange(&self) -> &'static str {
         match self {
             Self::China => "api://AzureADTokenExchangeChina",

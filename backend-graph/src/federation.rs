@@ -4,10 +4,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{StatusCode, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::answer::last_cause;
@@ -17,6 +20,9 @@ use crate::error::ConfigError;
 
 /// A token has a few kilobytes; whatever is larger is another file.
 const LONGEST: usize = 64 * 1024;
+
+/// How much of a claim is repeated; Entra takes 600 characters.
+const LONGEST_CLAIM: usize = 600;
 
 /// Where a token of another issuer comes from that stands for the app, so that there is no secret to keep
 /// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>). It is fetched anew whenever a token of
@@ -151,6 +157,30 @@ impl fmt::Debug for GitHubActions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHubActions").finish_non_exhaustive()
     }
+}
+
+/// Issuer, subject and audience of `token`, none of which is a secret.
+pub(crate) fn shown(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iss: String,
+        sub: String,
+        /// A text, or a list of them.
+        aud: Value,
+    }
+
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Claims { iss, sub, aud } = serde_json::from_slice(&claims).ok()?;
+    let audience = match aud {
+        Value::String(audience) => audience,
+        list => list.to_string(),
+    };
+    let quoted = |text: &str| -> String {
+        let visible = text.chars().filter(|c| !c.is_control());
+        visible.take(LONGEST_CLAIM).collect()
+    };
+    let (iss, sub, aud) = (quoted(&iss), quoted(&sub), quoted(&audience));
+    Some(format!("issuer `{iss}`, subject `{sub}`, audience `{aud}`"))
 }
 
 /// A client of its own: the authority's trusts the cloud's certificates alone, which GitHub does not have.

@@ -181,14 +181,14 @@ async fn every_credential_works_or_says_why_not_and_what_to_do() {
             "federated, wrong issuer",
             &server,
             given(token(&issuer, "https://gitlab.com", SUBJECT, AUDIENCE, 600)),
-            "the app has no federated credential for the token's issuer (HTTP 401, AADSTS700211); \
+            "the app has no federated credential for the token's issuer (HTTP 401, AADSTS700211): the token has issuer `https://gitlab.com`, subject `repo:contoso/ops:ref:refs/heads/main`, audience `api://AzureADTokenExchange`; \
              give its federated credential the token's `iss`, to the last slash",
         ),
         (
             "federated, wrong audience",
             &server,
             given(token(&issuer, ISSUER, SUBJECT, "sigstore", 600)),
-            "the app has no federated credential for the token's audience (HTTP 401, AADSTS700212); \
+            "the app has no federated credential for the token's audience (HTTP 401, AADSTS700212): the token has issuer `https://token.actions.githubusercontent.com`, subject `repo:contoso/ops:ref:refs/heads/main`, audience `sigstore`; \
              have the token made for the audience of the federated credential, usually \
              api://AzureADTokenExchange",
         ),
@@ -202,7 +202,7 @@ async fn every_credential_works_or_says_why_not_and_what_to_do() {
                 AUDIENCE,
                 600,
             )),
-            "the app has no federated credential for the token's subject (HTTP 401, AADSTS700213); \
+            "the app has no federated credential for the token's subject (HTTP 401, AADSTS700213): the token has issuer `https://token.actions.githubusercontent.com`, subject `repo:contoso/ops:pull_request`, audience `api://AzureADTokenExchange`; \
              give its federated credential the token's `sub`, which names the repository and branch or \
              environment, or the service account",
         ),
@@ -217,14 +217,14 @@ async fn every_credential_works_or_says_why_not_and_what_to_do() {
                 600,
             )),
             "the token's subject differs from the federated credential in upper and lower case \
-             (HTTP 401, AADSTS7002138); write the subject of the federated credential exactly as the \
+             (HTTP 401, AADSTS7002138): the token has issuer `https://token.actions.githubusercontent.com`, subject `REPO:CONTOSO/OPS:REF:REFS/HEADS/MAIN`, audience `api://AzureADTokenExchange`; write the subject of the federated credential exactly as the \
              token's `sub`",
         ),
         (
             "federated, removed",
             &bare,
             given(good()),
-            "the app has no federated credential that the token matches (HTTP 400, AADSTS70021); \
+            "the app has no federated credential that the token matches (HTTP 400, AADSTS70021): the token has issuer `https://token.actions.githubusercontent.com`, subject `repo:contoso/ops:ref:refs/heads/main`, audience `api://AzureADTokenExchange`; \
              add one to the app, with the issuer, subject and audience of the token",
         ),
         (
