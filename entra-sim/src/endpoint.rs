@@ -13,7 +13,7 @@ pub enum Endpoint {
     AdministrativeUnitMembers,
     /// `/directory/administrativeUnits`, with or without id
     AdministrativeUnits,
-    /// `/servicePrincipals/{id}/appRoleAssignments`
+    /// `/servicePrincipals/{id}/appRoleAssignments`, with or without the id of one
     AppRoleAssignments,
     /// `/$batch`
     Batch,
@@ -23,8 +23,10 @@ pub enum Endpoint {
     Domains,
     /// `/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances`
     GroupEligibility,
-    /// `/groups/{id}/members`
+    /// `/groups/{id}/members`, its `$ref`, and `/groups/{id}/members/{id}/$ref`
     GroupMembers,
+    /// `/groups/{id}/members/microsoft.graph.servicePrincipal`
+    GroupMemberApps,
     /// `/groups/{id}/owners`
     GroupOwners,
     /// `/groups`, with or without id
@@ -33,7 +35,9 @@ pub enum Endpoint {
     Organization,
     /// `/roleManagement/directory/roleAssignmentScheduleInstances`
     RoleAssignmentSchedules,
-    /// `/roleManagement/directory/roleAssignments`
+    /// `/roleManagement/directory/roleAssignmentScheduleRequests`
+    RoleAssignmentRequests,
+    /// `/roleManagement/directory/roleAssignments`, with or without id
     RoleAssignments,
     /// `/roleManagement/directory/roleDefinitions`
     RoleDefinitions,
@@ -59,6 +63,8 @@ pub(crate) struct Route<'a> {
     pub(crate) endpoint: Endpoint,
     /// The decoded id, UPN, tenant or `appId='…'` in the path; empty if there is none.
     pub(crate) key: Cow<'a, str>,
+    /// What is named below it: the decoded id of an assignment or member, or `$ref`; empty if there is nothing.
+    pub(crate) item: Cow<'a, str>,
 }
 
 impl<'a> Route<'a> {
@@ -66,6 +72,14 @@ impl<'a> Route<'a> {
         Self {
             endpoint,
             key: Cow::Owned(key.to_owned()),
+            item: Cow::Borrowed(""),
+        }
+    }
+
+    fn with_item(self, item: &str) -> Self {
+        Self {
+            item: Cow::Owned(item.to_owned()),
+            ..self
         }
     }
 
@@ -79,6 +93,7 @@ impl<'a> Route<'a> {
             return Self {
                 endpoint: Endpoint::User,
                 key: Cow::Borrowed(key),
+                item: Cow::Borrowed(""),
             };
         }
         let decoded: Vec<String> = path
@@ -97,11 +112,21 @@ impl<'a> Route<'a> {
             ["groups"] => (Endpoint::Groups, ""),
             ["groups", key] => (Endpoint::Groups, *key),
             ["groups", key, "members"] => (Endpoint::GroupMembers, *key),
+            ["groups", key, "members", "microsoft.graph.servicePrincipal"] => {
+                (Endpoint::GroupMemberApps, *key)
+            }
+            ["groups", key, "members", item @ "$ref"]
+            | ["groups", key, "members", item, "$ref"] => {
+                return Self::new(Endpoint::GroupMembers, key).with_item(item);
+            }
             ["groups", key, "owners"] => (Endpoint::GroupOwners, *key),
             ["servicePrincipals"] => (Endpoint::ServicePrincipals, ""),
             ["servicePrincipals", key] => (Endpoint::ServicePrincipals, *key),
             ["servicePrincipals", key, "appRoleAssignments"] => {
                 (Endpoint::AppRoleAssignments, *key)
+            }
+            ["servicePrincipals", key, "appRoleAssignments", item] => {
+                return Self::new(Endpoint::AppRoleAssignments, key).with_item(item);
             }
             ["directory", "administrativeUnits"] => (Endpoint::AdministrativeUnits, ""),
             ["directory", "administrativeUnits", key] => (Endpoint::AdministrativeUnits, *key),
@@ -109,6 +134,9 @@ impl<'a> Route<'a> {
                 (Endpoint::AdministrativeUnitMembers, *key)
             }
             ["roleManagement", "directory", collection] => (role_collection(collection), ""),
+            ["roleManagement", "directory", "roleAssignments", key] => {
+                (Endpoint::RoleAssignments, *key)
+            }
             [
                 "identityGovernance",
                 "privilegedAccess",
@@ -141,6 +169,7 @@ fn role_collection(name: &str) -> Endpoint {
     match name {
         "roleAssignments" => Endpoint::RoleAssignments,
         "roleAssignmentScheduleInstances" => Endpoint::RoleAssignmentSchedules,
+        "roleAssignmentScheduleRequests" => Endpoint::RoleAssignmentRequests,
         "roleDefinitions" => Endpoint::RoleDefinitions,
         "roleEligibilityScheduleInstances" => Endpoint::RoleEligibility,
         _ => Endpoint::Unknown,
@@ -214,10 +243,31 @@ mod tests {
                 Endpoint::RoleAssignments,
                 "",
             ),
+            (
+                "/roleManagement/directory/roleAssignments/a-b",
+                Endpoint::RoleAssignments,
+                "a-b",
+            ),
             ("/me", Endpoint::Unknown, ""),
             ("/users/1/messages", Endpoint::Unknown, ""),
         ] {
             assert_eq!(Route::graph(path), Route::new(endpoint, key), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_below_a_key_is_found_too() {
+        for (path, endpoint, item) in [
+            ("/groups/1/members/$ref", Endpoint::GroupMembers, "$ref"),
+            ("/groups/1/members/2/$ref", Endpoint::GroupMembers, "2"),
+            (
+                "/servicePrincipals/1/appRoleAssignments/a%2Db",
+                Endpoint::AppRoleAssignments,
+                "a-b",
+            ),
+        ] {
+            let route = Route::new(endpoint, "1").with_item(item);
+            assert_eq!(Route::graph(path), route, "{path}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ impl Directory {
             let roles = app.roles.clone();
             let principal = service_principal(app, &mut rng, now)?;
             assign(&mut access, principal.id, &roles, &[])?;
-            service_principals.push(principal);
+            service_principals.push(Arc::new(principal));
         }
         for (account, user) in people.accounts.iter().zip(&tenant.users) {
             assign(&mut access, account.id, &user.roles, &user.eligible_roles)?;
@@ -53,11 +53,12 @@ impl Directory {
             id,
             display_name: tenant.display_name,
             domains: tenant.domains,
-            service_principals,
             custom_roles: tenant.custom_roles,
             banned: Banned::new(&tenant.banned_words),
             replication_lag: tenant.replication_lag,
             switches: tenant.switches,
+            first_app: service_principals.first().map(Arc::clone),
+            service_principals: RwLock::new(service_principals),
             accounts: people.accounts,
             by_id: people.by_id,
             by_upn: people.by_upn,
@@ -257,7 +258,7 @@ fn assign(
 }
 
 impl Access {
-    /// An assignment of `role` to `principal`, not yet in force.
+    /// An assignment of `role` to `principal` without an end, not yet in force.
     pub(crate) fn assignment(
         &self,
         principal: Uuid,
@@ -278,13 +279,6 @@ impl Access {
                 "Global Administrator cannot be assigned at unit scope".to_owned(),
             ));
         }
-        let scope = unit.map_or_else(String::new, |unit| unit.simple().to_string());
-        Ok(Assignment {
-            // Unique, as a principal holds a role once per scope, and equal for equal seeds.
-            id: format!("{}-{}-{scope}", role.id().simple(), principal.simple()),
-            principal,
-            role: *role,
-            unit,
-        })
+        Ok(Assignment::new(principal, *role, unit))
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{AppCertificate, Federation};
 
 /// A client secret; without `expires` it never does.
+#[derive(Clone)]
 pub(crate) struct ClientSecret {
     pub(crate) value: String,
     pub(crate) expires: Option<Timestamp>,
@@ -22,6 +23,7 @@ pub(crate) enum SecretCheck {
 }
 
 /// A service principal.
+#[derive(Clone)]
 pub(crate) struct ServicePrincipal {
     /// The object id.
     pub(crate) id: Uuid,

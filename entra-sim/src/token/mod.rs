@@ -12,6 +12,8 @@ pub(crate) use error::{AadSts, FederationMismatch};
 mod form;
 pub(crate) use form::TokenForm;
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -56,7 +58,7 @@ fn client_credentials(world: &World, tenant: &str, form: &TokenForm) -> Result<V
         return Err(AadSts::CommonNotAllowed);
     }
     let directory = named_tenant(world, tenant)?;
-    let app = app(directory, form)?;
+    let app = &app(directory, form)?;
     let proof = presented(world, directory, app, form)?;
     if proof == Proof::Nothing {
         return Err(AadSts::MissingCredential);
@@ -80,7 +82,7 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
         _ => tenant,
     };
     let directory = named_tenant(world, tenant)?;
-    let app = app(directory, form)?;
+    let app = &app(directory, form)?;
     let proof = presented(world, directory, app, form)?;
     let scope = TokenForm::require(&form.scope, "scope")?;
     let audience = user_scope(world, scope)?;
@@ -151,7 +153,7 @@ fn named_tenant<'a>(world: &'a World, tenant: &str) -> Result<&'a Directory, Aad
     })
 }
 
-fn app<'a>(directory: &'a Directory, form: &TokenForm) -> Result<&'a ServicePrincipal, AadSts> {
+fn app(directory: &Directory, form: &TokenForm) -> Result<Arc<ServicePrincipal>, AadSts> {
     let client_id = TokenForm::require(&form.client_id, "client_id")?;
     Uuid::try_parse(client_id)
         .ok()
