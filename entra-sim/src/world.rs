@@ -19,6 +19,7 @@ use crate::late::LateRequests;
 use crate::record::Records;
 use crate::rng::Rng;
 use crate::throttle::{Throttle, Throttles};
+use crate::token::Devices;
 
 /// The state behind one server.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) throttles: Throttles,
     pub(crate) callers: Callers,
     pub(crate) dates: Dates,
+    pub(crate) devices: Devices,
     tenants: Vec<Arc<Directory>>,
     by_id: HashMap<Uuid, usize>,
     by_domain: HashMap<String, usize>,
@@ -88,6 +90,7 @@ impl World {
             throttles,
             callers: Callers::default(),
             dates: Dates::default(),
+            devices: Devices::default(),
             settings: config.settings,
             tenants,
             by_id,

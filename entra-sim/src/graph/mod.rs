@@ -85,7 +85,9 @@ impl Call<'_> {
             Endpoint::Users => users::list(self),
             Endpoint::UsersCount => users::count(self),
             Endpoint::Unknown => Err(self.unknown_segment()),
-            Endpoint::Batch | Endpoint::Discovery | Endpoint::Token => Err(method_not_allowed()),
+            Endpoint::Batch | Endpoint::DeviceCode | Endpoint::Discovery | Endpoint::Token => {
+                Err(method_not_allowed())
+            }
         }
     }
 
