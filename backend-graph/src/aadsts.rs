@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::answer::last_cause;
-use crate::assertion::NoAssertion;
+use crate::assertion::NoToken;
 
 /// Why there is no token. Nothing was sent to Graph.
 #[derive(Clone, Debug)]
@@ -31,12 +31,12 @@ const fn row(codes: &'static [u32], means: &'static str, fix: &'static str) -> R
 /// Marks the rows that pass by themselves.
 const WAIT: &str = "wait and try again";
 
-/// The codes that an application signing in with its own credential can meet.
+/// The codes that an application signing in with its own credential, or a person signing in to it, can meet.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row(&[7_000_215], "the client secret is wrong", "configure the secret's value, which the portal shows once, not its id"),
     row(&[7_000_222], "the client secret has expired", "add a new client secret to the app and configure its value"),
-    row(&[7_000_218], "no credential was sent", "configure a credential"),
+    row(&[7_000_218], "the app is no public client, and no credential was sent", "allow public client flows for the app, or configure a credential"),
     row(&[700_016], "the app does not exist in this tenant", "check `tenant` and `client_id`, or grant the app admin consent in this tenant"),
     row(&[700_011, 70_001], "the app is disabled or unknown in this tenant", "check `client_id`, and enable the app in this tenant"),
     row(&[90_002], "the tenant does not exist", "check `tenant` and `cloud`: a tenant lives in one cloud only"),
@@ -61,6 +61,11 @@ const ROWS: &[Row] = &[
     row(&[7_002_138], "the token's subject differs from the federated credential in upper and lower case", "write the subject of the federated credential exactly as the token's `sub`"),
     row(&[700_229], "a token of Entra for a user stands for no app", "use a token of an app or managed identity"),
     row(&[53_003, 53_000, 530_035], "a conditional access policy blocks the app", "exclude the app or this network from the policy"),
+    row(&[50_020], "the user who signed in is not in this tenant", "sign in as a user of this tenant, or have that user invited to it"),
+    row(&[50_057], "the account of the user who signed in is disabled", "sign in as somebody else"),
+    row(&[50_074, 50_076, 50_079], "a second factor is demanded", "sign in again, with the second factor"),
+    row(&[50_105], "the user is not assigned to the app", "assign the user to the enterprise application, or turn its \"Assignment required\" off"),
+    row(&[50_173, 70_008, 70_043, 700_082], "the sign-in has lapsed or was revoked", "sign in again"),
     row(&[90_055, 50_196], "too many requests for tokens", WAIT),
     row(&[90_033, 90_024, 90_090, 50_087], "the authority is not available", WAIT),
 ];
@@ -71,6 +76,21 @@ const UNREGISTERED: [u32; 5] = [70_021, 700_211, 700_212, 700_213, 7_002_138];
 
 /// What an `error` of OAuth means, for codes that are not in the table: Microsoft adds and changes them.
 const OAUTH: &[(&str, &str, &str)] = &[
+    (
+        "authorization_declined",
+        "the person declined to sign in",
+        "start again, and approve it",
+    ),
+    (
+        "bad_verification_code",
+        "the authority does not know the code",
+        "start again",
+    ),
+    (
+        "expired_token",
+        "nobody signed in in time",
+        "start again, and enter the code in time",
+    ),
     (
         "invalid_client",
         "the credential is not accepted",
@@ -104,7 +124,7 @@ const OAUTH: &[(&str, &str, &str)] = &[
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ErrorBody {
-    error: String,
+    pub(crate) error: String,
     pub(crate) error_codes: Vec<u32>,
     trace_id: Option<Uuid>,
 }
@@ -144,7 +164,7 @@ pub(crate) fn explain(
                 "{place} failed: the authority is out of reach: {}",
                 last_cause(error)
             ))
-            .with_fix("check the network, the proxy and `cloud`"),
+            .with_fix(REACH),
             transient: true,
         },
         _ => TokenError {
@@ -155,29 +175,48 @@ pub(crate) fn explain(
 }
 
 /// There is nothing to prove by who we are while `place`.
-pub(crate) fn unproved(place: &str, error: &NoAssertion) -> TokenError {
+pub(crate) fn unproved(place: &str, error: &NoToken) -> TokenError {
     let message = format!("{place} failed: {}", error.why);
     TokenError {
-        problem: Problem::new(message).with_fix(&error.fix),
+        problem: Problem::new(message)
+            .with_fix(&error.fix)
+            .with_request_id(error.request_id.clone()),
         transient: error.transient,
     }
 }
 
+/// Somebody else answered.
+pub(crate) const NONSENSE: (&str, &str) = (
+    "the authority's answer is not what a token endpoint says",
+    "check `cloud`, and whether a proxy answers in its place",
+);
+
+/// What to do if nobody answers.
+pub(crate) const REACH: &str = "check the network, the proxy and `cloud`";
+
 /// Somebody else answered while `place`.
 pub(crate) fn nonsense(place: &str) -> Problem {
-    let message =
-        format!("{place} failed: the authority's answer is not what a token endpoint says");
-    Problem::new(message).with_fix("check `cloud`, and whether a proxy answers in its place")
+    let (means, fix) = NONSENSE;
+    Problem::new(format!("{place} failed: {means}")).with_fix(fix)
 }
 
-/// An error of the token endpoint met while `place`. `known` is what its codes mean there, and the fix; without, the
-/// table of this file says.
+/// An error of the token endpoint met while `place`; otherwise as [`reason`].
 pub(crate) fn refused(
     place: &str,
     status: u16,
     body: &ErrorBody,
     known: Option<(&'static str, &'static str)>,
 ) -> TokenError {
+    unproved(place, &reason(status, body, known))
+}
+
+/// What an error of the token endpoint means. `known` is what its codes mean there, and the fix; without, the table of this
+/// file says.
+pub(crate) fn reason(
+    status: u16,
+    body: &ErrorBody,
+    known: Option<(&'static str, &'static str)>,
+) -> NoToken {
     let row = ROWS
         .iter()
         .find(|row| row.codes.iter().any(|code| body.error_codes.contains(code)))
@@ -196,16 +235,15 @@ pub(crate) fn refused(
         .iter()
         .map(|code| format!(", AADSTS{code}"))
         .collect();
-    TokenError {
-        problem: Problem::new(format!("{place} failed: {means} (HTTP {status}{codes})"))
-            .with_fix(fix)
-            .with_request_id(body.trace_id.map(|id| id.to_string())),
+    NoToken {
+        request_id: body.trace_id.map(|id| id.to_string()),
         transient: fix == WAIT,
+        ..NoToken::new(format!("{means} (HTTP {status}{codes})"), fix)
     }
 }
 
 /// An error of our own beneath, however often `azure_identity` wrapped it.
-fn ours(error: &azure_core::Error) -> Option<&NoAssertion> {
+fn ours(error: &azure_core::Error) -> Option<&NoToken> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(ours) = error.downcast_ref() {

@@ -39,22 +39,25 @@ enum Source {
     },
 }
 
-/// Why there is no assertion, or no way to ask for a token at all. Nothing was sent to the authority.
+/// Why there is no token: nothing to prove by who we are, nobody who signed in, or no way to ask.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
-pub(crate) struct NoAssertion {
+pub(crate) struct NoToken {
     /// Completes "signing in failed:". Never a secret.
     pub(crate) why: String,
     pub(crate) fix: String,
+    /// By which name the authority keeps its refusal.
+    pub(crate) request_id: Option<String>,
     /// Whether it may pass by itself.
     pub(crate) transient: bool,
 }
 
-impl NoAssertion {
+impl NoToken {
     pub(crate) fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             why: why.into(),
             fix: fix.into(),
+            request_id: None,
             transient: false,
         }
     }
@@ -67,8 +70,8 @@ impl NoAssertion {
     }
 }
 
-impl From<NoAssertion> for azure_core::Error {
-    fn from(error: NoAssertion) -> Self {
+impl From<NoToken> for azure_core::Error {
+    fn from(error: NoToken) -> Self {
         Self::new(ErrorKind::Other, error)
     }
 }
@@ -110,7 +113,7 @@ impl Assertion {
     }
 
     /// A new assertion.
-    pub(crate) async fn make(&self) -> Result<Zeroizing<String>, NoAssertion> {
+    pub(crate) async fn make(&self) -> Result<Zeroizing<String>, NoToken> {
         match &self.source {
             Source::Certificate {
                 certificate,
@@ -118,10 +121,10 @@ impl Assertion {
             } => {
                 let now = SystemClock.now();
                 let valid = certificate.check(now);
-                valid.map_err(|error| NoAssertion::new(error.to_string(), error.fix()))?;
+                valid.map_err(|error| NoToken::new(error.to_string(), error.fix()))?;
                 let assertion = certificate.assertion(&self.client_id, audience, now);
                 assertion.ok_or_else(|| {
-                    NoAssertion::new("the private key cannot sign", "make a new certificate")
+                    NoToken::new("the private key cannot sign", "make a new certificate")
                 })
             }
             Source::Federated {

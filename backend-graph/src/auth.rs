@@ -17,8 +17,11 @@ use tokio::time::Instant;
 
 use crate::aadsts::{self, TokenError};
 use crate::assertion::Assertion;
+use crate::azure_cli;
 use crate::config::{Credential, GraphConfig};
+use crate::device_code::{self, DeviceCode, Person};
 use crate::error::ConfigError;
+use crate::kept::Kept;
 use crate::managed_identity;
 use crate::transport::Transport;
 
@@ -103,14 +106,15 @@ impl TokenSource {
     async fn fetch(&self, credential: &dyn TokenCredential) -> Result<Secret, TokenError> {
         let scopes = [self.scope.as_str()];
         let fetched = credential.get_token(&scopes, None);
-        match tokio::time::timeout(LONGEST_SIGN_IN, fetched).await {
+        let longest = self.sign_in.proof.longest();
+        match tokio::time::timeout(longest, fetched).await {
             Ok(Ok(token)) => Ok(token.token),
             Ok(Err(error)) => Err(self.sign_in.explain(&error)),
             Err(_) => Err(TokenError {
                 problem: Problem::new(format!(
                     "{} took longer than {} s",
                     self.sign_in.place(),
-                    LONGEST_SIGN_IN.as_secs()
+                    longest.as_secs()
                 )),
                 transient: true,
             }),
@@ -201,8 +205,14 @@ struct SignIn {
 /// A [`Credential`] that is ready for use.
 pub(crate) enum Proof {
     Assertion(Assertion),
+    AzureCli,
     ManagedIdentity {
         client_id: Option<String>,
+        http: reqwest::Client,
+    },
+    Person {
+        sign_in: DeviceCode,
+        authority: Url,
         http: reqwest::Client,
     },
     Secret(SecretString),
@@ -220,11 +230,12 @@ impl SignIn {
         let _ = host.set_scheme("https");
         let mut cloud = CustomConfiguration::default();
         cloud.authority_host = host.to_string();
+        let proof = Proof::new(config, authority, &http)?;
         let transport = azure_core::http::Transport::new(Arc::new(Transport { http, plain }));
         Ok(Self {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
-            proof: Proof::new(config, authority)?,
+            proof,
             options: ClientOptions {
                 cloud: Some(Arc::new(cloud.into())),
                 retry: RetryOptions::exponential(ExponentialRetryOptions {
@@ -249,9 +260,24 @@ impl SignIn {
                 )?;
                 Ok(credential)
             }
+            Proof::AzureCli => {
+                let credential = azure_cli::credential(&self.tenant)?;
+                Ok(Arc::new(Kept::new(credential)))
+            }
             Proof::ManagedIdentity { client_id, http } => {
                 managed_identity::credential(client_id.as_deref(), http)
             }
+            Proof::Person {
+                sign_in,
+                authority,
+                http,
+            } => Ok(Arc::new(Kept::new(Arc::new(Person {
+                sign_in: sign_in.clone(),
+                tenant: self.tenant.clone(),
+                client_id: self.client_id.clone(),
+                authority: authority.clone(),
+                http: http.clone(),
+            })))),
             Proof::Secret(secret) => {
                 let credential = ClientSecretCredential::new(
                     &self.tenant,
@@ -268,7 +294,8 @@ impl SignIn {
         let (known, presented) = match &self.proof {
             Proof::Assertion(assertion) => (None, assertion.presented()),
             Proof::ManagedIdentity { .. } => (Some(managed_identity::REFUSED), None),
-            Proof::Secret(_) => (None, None),
+            Proof::AzureCli => return azure_cli::explain(error, &self.place()),
+            Proof::Person { .. } | Proof::Secret(_) => (None, None),
         };
         aadsts::explain(error, &self.place(), known, presented.as_deref())
     }
@@ -282,17 +309,35 @@ impl SignIn {
 impl Proof {
     /// # Errors
     /// [`ConfigError::Setup`] if an HTTP client that it needs cannot be set up.
-    pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        config: &GraphConfig,
+        authority: &Url,
+        http: &reqwest::Client,
+    ) -> Result<Self, ConfigError> {
         Ok(match &config.credential {
+            Credential::AzureCli => Self::AzureCli,
             Credential::Certificate(certificate) => {
                 Self::Assertion(Assertion::signed(config, authority, certificate))
             }
             Credential::ClientSecret(secret) => Self::Secret(secret.clone()),
+            Credential::DeviceCode(sign_in) => Self::Person {
+                sign_in: sign_in.clone(),
+                authority: authority.clone(),
+                http: http.clone(),
+            },
             Credential::Federated(token) => Self::Assertion(Assertion::federated(config, token)?),
             Credential::ManagedIdentity { client_id } => Self::ManagedIdentity {
                 client_id: client_id.clone(),
                 http: managed_identity::http_client(config.timeout)?,
             },
         })
+    }
+
+    /// How long a sign-in may take in all.
+    fn longest(&self) -> Duration {
+        match self {
+            Self::Person { .. } => device_code::LONGEST,
+            _ => LONGEST_SIGN_IN,
+        }
     }
 }

@@ -55,9 +55,10 @@ impl GraphBackend {
     /// - [`ConfigError::Setup`] if this machine's TLS cannot be set up.
     pub fn new(config: GraphConfig) -> Result<Self, ConfigError> {
         let authority = config.cloud.endpoints()?.authority;
+        let client = Client::new(&config)?;
         Ok(Self {
-            client: Arc::new(Client::new(&config)?),
-            password_flow: Arc::new(PasswordFlow::new(&config, &authority)?),
+            password_flow: Arc::new(PasswordFlow::new(&config, &authority, &client.http)?),
+            client: Arc::new(client),
             pim: config.pim,
             max_batch: config.max_batch,
         })

@@ -30,7 +30,7 @@ const JSON: &str = "application/json";
 /// Sends requests to Graph in the name of our application, and sign-ins to the authority. Knows nothing of what they
 /// mean.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     tokens: TokenSource,
     pub(crate) graph: GraphRoot,
     pub(crate) consent: Consent,
@@ -101,7 +101,7 @@ impl Client {
             http,
             tokens,
             graph,
-            consent: Consent::new(&cloud.authority, &config.tenant, &config.client_id),
+            consent: Consent::new(&cloud.authority, config),
             rate: config
                 .rate_control
                 .controller(&config.client_id, &config.tenant, &QUOTAS),

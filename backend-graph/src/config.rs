@@ -5,7 +5,7 @@ use rotation_core::{Clock, RateControl, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::{ClientCertificate, Cloud, ConfigError, FederatedToken};
+use crate::{ClientCertificate, Cloud, ConfigError, DeviceCode, FederatedToken};
 
 /// How long a request may take, unless told otherwise. Graph answers within seconds; a gateway that does not is
 /// better left, since the engine repeats with the same password.
@@ -125,14 +125,19 @@ impl GraphConfig {
     }
 }
 
-/// What proves that we are the application.
+/// What proves that we are the application, or who signs in to it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credential {
+    /// Whoever signed in to the Azure CLI, with `az login`, on this machine
+    /// (<https://learn.microsoft.com/cli/azure/account#az-account-get-access-token>). The app is that of the CLI.
+    AzureCli,
     /// A certificate with its private key.
     Certificate(ClientCertificate),
     /// A client secret: its value, not its id.
     ClientSecret(SecretString),
+    /// A person who signs in with a browser.
+    DeviceCode(DeviceCode),
     /// A token of another issuer that the app trusts.
     Federated(FederatedToken),
     /// The identity that Azure gives the machine we run on.
@@ -143,6 +148,18 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// The app that stands for such a credential if none is configured: the Azure CLI itself, or for a person Microsoft Graph Command Line Tools, which
+    /// every tenant has or can consent to
+    /// (<https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in>).
+    #[must_use]
+    pub fn default_client_id(&self) -> Option<&'static str> {
+        match self {
+            Self::AzureCli => Some("04b07795-8ddb-461a-bbee-02f9e1bf7b46"),
+            Self::DeviceCode(_) => Some("14d82eec-204b-4c2f-b7e8-296a70dab67e"),
+            _ => None,
+        }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |found: String, expected| ConfigError::field("credential", found, expected);
         match self {
@@ -159,7 +176,7 @@ impl Credential {
                 format!("`{id}` as the client_id of a managed identity"),
                 "the GUID that the portal calls Client ID",
             )),
-            Self::ClientSecret(_) | Self::Federated(_) | Self::ManagedIdentity { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -167,8 +184,10 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AzureCli => f.write_str("AzureCli"),
             Self::Certificate(certificate) => certificate.fmt(f),
             Self::ClientSecret(_) => f.debug_struct("ClientSecret").finish_non_exhaustive(),
+            Self::DeviceCode(person) => person.fmt(f),
             Self::Federated(token) => token.fmt(f),
             Self::ManagedIdentity { client_id } => f
                 .debug_struct("ManagedIdentity")

@@ -1,33 +1,73 @@
 use reqwest::Url;
 
+use crate::config::{Credential, GraphConfig};
+
 /// Where a person grants our application what it lacks.
 #[derive(Clone, Debug)]
 pub(crate) struct Consent {
     tenant: String,
     client_id: String,
     url: String,
+    who: Who,
+}
+
+/// Who acts, on which depends what can be granted to whom.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    App,
+    /// A person through the Azure CLI, whose permissions are what Microsoft gave it.
+    AzureCli,
+    /// A person through an app.
+    Person,
 }
 
 impl Consent {
     /// The page is <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>.
-    pub(crate) fn new(authority: &Url, tenant: &str, client_id: &str) -> Self {
+    pub(crate) fn new(authority: &Url, config: &GraphConfig) -> Self {
+        let (tenant, client_id) = (&config.tenant, &config.client_id);
         Self {
-            tenant: tenant.to_owned(),
-            client_id: client_id.to_owned(),
+            tenant: tenant.clone(),
+            client_id: client_id.clone(),
+            who: match config.credential {
+                Credential::AzureCli => Who::AzureCli,
+                Credential::DeviceCode(_) => Who::Person,
+                _ => Who::App,
+            },
             url: format!("{authority}{tenant}/adminconsent?client_id={client_id}"),
         }
     }
 
     /// What to do if the application lacks `permission`.
     pub(crate) fn permission(&self, permission: &str) -> String {
-        format!(
-            "add the application permission {permission} to app {} and grant it in tenant {}: {}",
-            self.client_id, self.tenant, self.url
-        )
+        let Self {
+            tenant,
+            client_id,
+            url,
+            who,
+        } = self;
+        match who {
+            Who::App => format!(
+                "add the application permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}"
+            ),
+            Who::AzureCli => format!(
+                "the Azure CLI cannot be given {permission}: sign in by `device-code` through an app that has it; or                  whoever signed in lacks a role that lets them read it, such as Global Reader"
+            ),
+            Who::Person => format!(
+                "add the delegated permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}; and                  whoever signs in needs a role that lets them read it, such as Global Reader"
+            ),
+        }
     }
 
     /// What to do if the application may not set a password, whose cause Graph does not tell.
     pub(crate) fn permission_or_role(&self) -> String {
+        if matches!(self.who, Who::AzureCli | Who::Person) {
+            return format!(
+                "whoever signed in lacks a directory role in tenant {} that covers this account, User Administrator or, for \
+                 administrators, Privileged Authentication Administrator; or the app lacks the delegated permission \
+                 User-PasswordProfile.ReadWrite.All: grant it at {}",
+                self.tenant, self.url
+            );
+        }
         format!(
             "the app lacks User-PasswordProfile.ReadWrite.All or a directory role in tenant {} that covers this \
              account: grant the permission at {} and assign its service principal User Administrator or, for \

@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::answer::last_cause;
-use crate::assertion::NoAssertion;
+use crate::assertion::NoToken;
 use crate::cloud::is_loopback;
 use crate::error::ConfigError;
 
@@ -80,7 +80,7 @@ impl GitHubActions {
         &self,
         audience: &str,
         http: &reqwest::Client,
-    ) -> Result<Zeroizing<String>, NoAssertion> {
+    ) -> Result<Zeroizing<String>, NoToken> {
         #[derive(Deserialize)]
         struct Answer {
             value: String,
@@ -94,21 +94,21 @@ impl GitHubActions {
             let error = error.without_url();
             let cause = last_cause(&error);
             let why = format!("GitHub, which gives this job its token, is out of reach: {cause}");
-            NoAssertion::new(why, "check the network and the proxy of the runner").transient()
+            NoToken::new(why, "check the network and the proxy of the runner").transient()
         };
         let response = sent.map_err(away)?;
         let status = response.status();
         if status != StatusCode::OK {
             let why = format!("GitHub gives this job no token (HTTP {})", status.as_u16());
             let fix = "check that the job has `permissions: id-token: write` and is still running";
-            let error = NoAssertion::new(why, fix);
+            let error = NoToken::new(why, fix);
             let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             return Err(if busy { error.transient() } else { error });
         }
         let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
             let why = "GitHub's answer has no token: expected {\"value\": …}";
-            NoAssertion::new(why, "check whether a proxy answers in its place")
+            NoToken::new(why, "check whether a proxy answers in its place")
         })?;
         let value = Zeroizing::new(answer.value);
         token_in(&value, "GitHub's answer")
@@ -121,7 +121,7 @@ impl FederatedToken {
         &self,
         audience: &str,
         http: &reqwest::Client,
-    ) -> Result<Zeroizing<String>, NoAssertion> {
+    ) -> Result<Zeroizing<String>, NoToken> {
         match self {
             Self::File(path) => {
                 let place = format!("the file {}", path.display());
@@ -130,7 +130,7 @@ impl FederatedToken {
                 let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
                 let text = read.map_err(|error| {
                     let why = format!("the federated token cannot be read from {place}: {error}");
-                    NoAssertion::new(
+                    NoToken::new(
                         why,
                         "name the file that your CI or cluster writes the token to",
                     )
@@ -218,7 +218,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 }
 
 /// The token that `text` is, by its looks.
-fn token_in(text: &str, place: &str) -> Result<Zeroizing<String>, NoAssertion> {
+fn token_in(text: &str, place: &str) -> Result<Zeroizing<String>, NoToken> {
     let token = text.trim();
     let is_jwt = token.split('.').count() == 3
         && !token.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -230,7 +230,7 @@ fn token_in(text: &str, place: &str) -> Result<Zeroizing<String>, NoAssertion> {
     } else {
         "something else"
     };
-    Err(NoAssertion::new(
+    Err(NoToken::new(
         format!(
             "expected a federated token in {place}, three parts with dots between them, found {found}"
         ),

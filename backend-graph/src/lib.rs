@@ -25,6 +25,7 @@
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
 //!    │                                              auth ─► assertion ─► certificate | federation
+//!    │                                              auth ─► device_code | managed_identity | the Azure CLI
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
@@ -35,6 +36,7 @@ mod address;
 mod answer;
 mod assertion;
 mod auth;
+mod azure_cli;
 mod backend;
 mod batch;
 mod batch_answer;
@@ -47,11 +49,14 @@ mod cloud;
 mod config;
 mod consent;
 mod date;
+mod device_code;
 mod directory;
 mod error;
 mod federation;
+mod form;
 mod groups;
 mod heard;
+mod kept;
 mod listing;
 mod managed_identity;
 mod outcome;
@@ -73,6 +78,7 @@ pub use backend::GraphBackend;
 pub use certificate::{CertificateError, ClientCertificate};
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
+pub use device_code::{DeviceCode, DevicePrompt};
 pub use error::ConfigError;
 pub use federation::{FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};

@@ -8,7 +8,7 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use reqwest::{redirect, retry};
 
 use crate::answer::last_cause;
-use crate::assertion::NoAssertion;
+use crate::assertion::NoToken;
 use crate::error::ConfigError;
 
 /// The endpoint is on the machine or next to it; who is not there at once is not there.
@@ -65,7 +65,7 @@ impl HttpClient for Nearby {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let answer = self.http.execute_request(request).await;
         answer.map_err(|error| match error.kind() {
-            ErrorKind::Connection => NoAssertion::new(
+            ErrorKind::Connection => NoToken::new(
                 format!(
                     "no endpoint for managed identities answers at {}: {}",
                     request.url().origin().ascii_serialization(),

@@ -5,16 +5,16 @@ use reqwest::{StatusCode, Url};
 use rotation_core::{Account, AccountKind, Password, Problem, RequestKind, SignIn};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::aadsts::{self, ErrorBody};
 use crate::answer::Answer;
-use crate::assertion::{ASSERTION_TYPE, NoAssertion, token_url};
+use crate::assertion::{ASSERTION_TYPE, NoToken, token_url};
 use crate::auth::Proof;
 use crate::client::{Client, SendError};
 use crate::config::GraphConfig;
 use crate::error::ConfigError;
+use crate::form::encode;
 
 /// The least that a sign-in may ask for: who signed in, and access to nothing
 /// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#openid-connect-scopes>).
@@ -94,12 +94,16 @@ impl fmt::Debug for PasswordFlow {
 }
 
 impl PasswordFlow {
-    pub(crate) fn new(config: &GraphConfig, authority: &Url) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        config: &GraphConfig,
+        authority: &Url,
+        http: &reqwest::Client,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             url: token_url(authority, &config.tenant),
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
-            proof: Proof::new(config, authority)?,
+            proof: Proof::new(config, authority, http)?,
         })
     }
 
@@ -142,7 +146,7 @@ impl PasswordFlow {
         &self,
         user_name: &str,
         password: &Password,
-    ) -> Result<Zeroizing<Vec<u8>>, NoAssertion> {
+    ) -> Result<Zeroizing<Vec<u8>>, NoToken> {
         let assertion;
         let proof: &[(&str, &str)] = match &self.proof {
             Proof::Assertion(source) => {
@@ -154,8 +158,14 @@ impl PasswordFlow {
             }
             Proof::ManagedIdentity { .. } => {
                 let why = "a managed identity cannot sign anybody else in";
-                return Err(NoAssertion::new(why, OTHERWISE));
+                return Err(NoToken::new(why, OTHERWISE));
             }
+            Proof::AzureCli => {
+                let why = "the Azure CLI signs nobody else in";
+                return Err(NoToken::new(why, OTHERWISE));
+            }
+            // a public client proves nothing
+            Proof::Person { .. } => &[],
             Proof::Secret(secret) => &[("client_secret", secret.expose_secret())],
         };
         let fields = [
@@ -227,50 +237,11 @@ fn holds_token(body: &[u8]) -> bool {
     })
 }
 
-/// `application/x-www-form-urlencoded`, in one buffer that never moves and is wiped with its last clone.
-fn encode(fields: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
-    let mut form = Zeroizing::new(Vec::with_capacity(capacity(fields)));
-    for (name, value) in fields {
-        if !form.is_empty() {
-            form.push(b'&');
-        }
-        form.extend_from_slice(name.as_bytes());
-        form.push(b'=');
-        byte_serialize(value.as_bytes()).for_each(|piece| form.extend_from_slice(piece.as_bytes()));
-    }
-    form
-}
-
-/// At worst every byte of a value becomes `%XX`.
-fn capacity(fields: &[(&str, &str)]) -> usize {
-    let lengths = fields
-        .iter()
-        .map(|(name, value)| name.len() + 3 * value.len() + 2);
-    lengths.sum()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use url::form_urlencoded;
-
     use super::*;
-
-    #[test]
-    fn a_form_is_read_as_it_was_written_and_its_buffer_never_moves() {
-        for value in ["", "a b+c&d=e%f", "ü€😀", "\u{1}\"\\", "&"] {
-            let value = value.repeat(500);
-            let fields = [("username", value.as_str()), ("password", value.as_str())];
-            let form = encode(&fields);
-            assert_eq!(form.capacity(), capacity(&fields), "{value:.4}");
-            let read: Vec<_> = form_urlencoded::parse(&form).collect();
-            assert_eq!(read.len(), fields.len());
-            for ((name, value), expected) in read.iter().zip(fields) {
-                assert_eq!((name.as_ref(), value.as_ref()), expected);
-            }
-        }
-    }
 
     #[test]
     fn every_code_stands_in_one_row() {

@@ -7,6 +7,7 @@
 //! | `GET /tenants/{t}/users/{u}` | one user |
 //! | `POST /tenants/{t}/users/{u}/checkPassword` | `{"password"}` → `{"current": bool}` |
 //! | `POST /tenants/{t}/users/{u}/setPassword` | `{"password"}`, as somebody else would |
+//! | `POST /tenants/{t}/users/{u}/approveSignIn` | `{"userCode"}`, as this user would on another device |
 //! | `DELETE /tenants/{t}/users/{u}` | deletes the user |
 //! | `POST /throttle` | limits all tenants: the JSON of a [`Throttle`], or `"documented"` or `"none"` |
 //! | `POST /tenants/{t}/throttle` | limits this tenant instead; `DELETE`: as all others again |
@@ -55,6 +56,10 @@ pub(crate) fn router(world: Arc<World>) -> Router<Arc<World>> {
         .route(
             "/tenants/{tenant}/users/{user}/setPassword",
             post(set_password),
+        )
+        .route(
+            "/tenants/{tenant}/users/{user}/approveSignIn",
+            post(approve_sign_in),
         )
         .route("/throttle", post(set_throttle))
         .route(
@@ -163,6 +168,25 @@ async fn set_password(
     let (tenant, user) = find_user(&world, &tenant, &user)?;
     tenant.set_password(user.id, &change.password);
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    user_code: String,
+}
+
+async fn approve_sign_in(
+    State(world): Shared,
+    Path((tenant, user)): Path<(String, String)>,
+    Json(shown): Json<Shown>,
+) -> Result<StatusCode, StatusCode> {
+    let (tenant, user) = find_user(&world, &tenant, &user)?;
+    if tenant.approve_sign_in(&shown.user_code, user.id) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(StatusCode::NOT_FOUND)
+    }
 }
 
 type Refusal = (StatusCode, String);

@@ -17,6 +17,8 @@ pub enum Endpoint {
     AppRoleAssignments,
     /// `/$batch`
     Batch,
+    /// The device code endpoint
+    DeviceCode,
     /// `OpenID` configuration, instance discovery and the like
     Discovery,
     /// `/domains`
@@ -154,6 +156,7 @@ impl<'a> Route<'a> {
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match segments.as_slice() {
             [tenant, "oauth2", "v2.0", "token"] => Self::new(Endpoint::Token, tenant),
+            [tenant, "oauth2", "v2.0", "devicecode"] => Self::new(Endpoint::DeviceCode, tenant),
             [_, "discovery", "instance"]
             | [_, "discovery", "v2.0", "keys"]
             | [_, "userrealm", _]

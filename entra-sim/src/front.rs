@@ -165,6 +165,7 @@ async fn authority_request(world: &World, received: Received<'_>) -> Outcome {
             (Endpoint::Token, &Method::POST) => {
                 token::answer(world, &route.key, received.headers, &form)
             }
+            (Endpoint::DeviceCode, &Method::POST) => token::device_code(world, &route.key, &form),
             (Endpoint::Discovery, &Method::GET) => discovery(world, path),
             _ => Reply::empty(StatusCode::NOT_FOUND),
         })

@@ -194,6 +194,18 @@ impl TenantHandle {
         Ok(())
     }
 
+    /// Lets `user` approve the sign-in that shows `user_code`, a second factor included; false if there is no such sign-in in
+    /// this tenant.
+    pub fn approve_sign_in(&self, user_code: &str, user: Uuid) -> bool {
+        let devices = &self.world.devices;
+        devices.approve(self.directory.id, user_code, user)
+    }
+
+    /// Declines the sign-in that shows `user_code`; false if there is no such sign-in in this tenant.
+    pub fn decline_sign_in(&self, user_code: &str) -> bool {
+        self.world.devices.decline(self.directory.id, user_code)
+    }
+
     /// Takes a role away, in every scope.
     pub fn revoke_role(&self, principal: Uuid, role: Role) {
         self.directory.change_access(|access| {

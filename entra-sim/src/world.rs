@@ -19,6 +19,7 @@ use crate::late::LateRequests;
 use crate::record::Records;
 use crate::rng::Rng;
 use crate::throttle::{Throttle, Throttles};
+use crate::token::Devices;
 
 /// An app where it is registered, which stays whatever becomes of its service principals.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) throttles: Throttles,
     pub(crate) callers: Callers,
     pub(crate) dates: Dates,
+    pub(crate) devices: Devices,
     tenants: Vec<Arc<Directory>>,
     by_id: HashMap<Uuid, usize>,
     by_domain: HashMap<String, usize>,
@@ -106,6 +108,7 @@ impl World {
             throttles,
             callers: Callers::default(),
             dates: Dates::default(),
+            devices: Devices::default(),
             settings: config.settings,
             tenants,
             by_id,

@@ -13,6 +13,7 @@ mod credentials;
 mod listing;
 mod outcomes;
 mod paging;
+mod people;
 mod roles;
 mod sign_ins;
 mod silence;

@@ -158,7 +158,7 @@ async fn every_code_says_no_more_than_its_source() {
         // what no page connects with the password
         (50_058, "look the code up"),
         (50_064, "look the code up"),
-        (50_105, "look the code up"),
+        (50_105, "assign the user"),
         (50_131, "look the code up"),
         (50_158, "look the code up"),
         (53_011, "look the code up"),

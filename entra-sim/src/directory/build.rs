@@ -237,6 +237,7 @@ fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> io::Result<Serv
             .collect::<io::Result<_>>()?,
         permissions: app.permissions,
         delegated: app.delegated,
+        public_client: app.public_client,
     })
 }
 

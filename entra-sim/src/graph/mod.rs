@@ -92,6 +92,7 @@ impl Call<'_> {
             Endpoint::UsersCount => users::count(self),
             Endpoint::Unknown => Err(self.unknown_segment()),
             Endpoint::Batch
+            | Endpoint::DeviceCode
             | Endpoint::Discovery
             | Endpoint::RoleAssignmentRequests
             | Endpoint::Token => Err(method_not_allowed()),

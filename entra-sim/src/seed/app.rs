@@ -33,6 +33,7 @@ pub struct App {
     pub(crate) permissions: Vec<String>,
     pub(crate) delegated: Vec<String>,
     pub(crate) roles: Vec<ScopedRole>,
+    pub(crate) public_client: bool,
 }
 
 impl fmt::Debug for App {
@@ -58,6 +59,7 @@ impl App {
             permissions: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
+            public_client: false,
         }
     }
 
@@ -96,6 +98,13 @@ impl App {
     #[must_use]
     pub fn expiring_secret(mut self, secret: impl Into<String>, after: Duration) -> Self {
         self.secrets.push((secret.into(), Some(after)));
+        self
+    }
+
+    /// Allows public client flows: people sign in to it, and it has no credential.
+    #[must_use]
+    pub fn public_client(mut self) -> Self {
+        self.public_client = true;
         self
     }
 

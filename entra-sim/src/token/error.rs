@@ -26,6 +26,10 @@ pub(crate) enum AadSts {
     AssertionSubject,
     AssertionTime,
     CommonNotAllowed,
+    DeviceCodeDeclined,
+    DeviceCodeExpired,
+    DeviceCodePending,
+    DeviceCodeUnknown,
     /// Nothing is registered for this `what` of a token of another issuer.
     Federation {
         what: FederationMismatch,
@@ -44,6 +48,11 @@ pub(crate) enum AadSts {
     },
     MfaRequired,
     PasswordExpired,
+    /// A credential came from an app that is registered as one that can keep none.
+    PublicClient,
+    RefreshTokenInactive,
+    RefreshTokenRevoked,
+    RefreshTokenUnknown,
     /// Whatever a fault demands.
     Scripted {
         number: u32,
@@ -60,6 +69,8 @@ pub(crate) enum AadSts {
     UnsupportedGrant {
         grant: String,
     },
+    /// The user who signed in is not in this tenant.
+    UserElsewhere,
     UserNotFound {
         tenant: String,
     },
@@ -106,6 +117,10 @@ impl AadSts {
             Self::AssertionSignature { .. } => (700_027, "invalid_client", unauthorized),
             Self::AssertionSubject => (700_021, "invalid_client", unauthorized),
             Self::AssertionTime => (700_024, "invalid_client", unauthorized),
+            Self::DeviceCodeDeclined => (70_000, "authorization_declined", refused),
+            Self::DeviceCodeExpired => (70_019, "expired_token", refused),
+            Self::DeviceCodePending => (70_016, "authorization_pending", refused),
+            Self::DeviceCodeUnknown => (70_018, "bad_verification_code", refused),
             Self::Federation { what, .. } => match what {
                 FederationMismatch::Any => (70021, "invalid_request", refused),
                 FederationMismatch::Audience => (700_212, "invalid_client", unauthorized),
@@ -122,10 +137,15 @@ impl AadSts {
             Self::MfaRequired => (50076, "invalid_grant", refused),
             Self::Scripted { number, status } => (*number, "invalid_grant", *status),
             Self::PasswordExpired => (50055, "invalid_grant", refused),
+            Self::PublicClient => (700_025, "invalid_client", unauthorized),
+            Self::RefreshTokenInactive => (700_082, "invalid_grant", refused),
+            Self::RefreshTokenRevoked => (50_173, "invalid_grant", refused),
+            Self::RefreshTokenUnknown => (9_002_313, "invalid_grant", refused),
             Self::SecretExpired { .. } => (7_000_222, "invalid_client", unauthorized),
             Self::TenantNotFound { .. } => (90002, "invalid_request", refused),
             Self::Transient(status) => (90033, "temporarily_unavailable", *status),
             Self::UnsupportedGrant { .. } => (70003, "unsupported_grant_type", refused),
+            Self::UserElsewhere => (50_020, "invalid_grant", refused),
             Self::UserNotFound { .. } => (50034, "invalid_grant", refused),
             Self::WrongSecret { .. } => (7_000_215, "invalid_client", unauthorized),
         }
@@ -150,6 +170,10 @@ impl AadSts {
                 what.text()
             ),
             Self::CommonNotAllowed => "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.".to_owned(),
+            Self::DeviceCodeDeclined => "The user declined to sign in.".to_owned(),
+            Self::DeviceCodeExpired => "The device code has expired.".to_owned(),
+            Self::DeviceCodePending => "OAuth 2.0 device flow error. Authorization is pending. Continue polling.".to_owned(),
+            Self::DeviceCodeUnknown => "The verification code is not known.".to_owned(),
             Self::InvalidPassword => "Error validating credentials due to invalid username or password.".to_owned(),
             Self::InvalidResource { resource } => format!(
                 "The resource principal named {resource} was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant."
@@ -164,6 +188,10 @@ impl AadSts {
             Self::MfaRequired => "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.".to_owned(),
             Self::Scripted { .. } => "As a fault demands.".to_owned(),
             Self::PasswordExpired => "The password is expired, or it must be changed at the first sign-in.".to_owned(),
+            Self::PublicClient => "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.".to_owned(),
+            Self::RefreshTokenInactive => "The refresh token has expired due to inactivity.".to_owned(),
+            Self::RefreshTokenRevoked => "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password.".to_owned(),
+            Self::RefreshTokenUnknown => "Invalid request. Request is malformed or invalid.".to_owned(),
             Self::SecretExpired { client_id } => format!(
                 "The provided client secret keys for app '{client_id}' are expired. Create new keys for your app, or consider using certificate credentials for added security."
             ),
@@ -174,6 +202,7 @@ impl AadSts {
             Self::UnsupportedGrant { grant } => format!(
                 "The app requested an unsupported grant type '{grant}'."
             ),
+            Self::UserElsewhere => "User account from another identity provider does not exist in this tenant and cannot access the application in it.".to_owned(),
             Self::UserNotFound { tenant } => format!(
                 "The user account does not exist in the {tenant} directory. To sign into this application, the account must be added to the directory."
             ),

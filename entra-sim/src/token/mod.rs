@@ -1,10 +1,13 @@
-//! The token endpoint: client credentials (secrets, certificates, tokens of other issuers) and resource owner passwords.
+//! The token endpoint: client credentials (secrets, certificates, tokens of other issuers), resource owner passwords, device
+//! codes and refresh tokens.
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
 mod assertion;
 mod claims;
 pub(crate) use claims::Claims;
+mod device;
+pub(crate) use device::{Devices, answer as device_code};
 mod discovery;
 pub(crate) use discovery::{instance_discovery, keys, openid_configuration, user_realm};
 mod error;
@@ -47,6 +50,10 @@ fn issue(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadSts>
     match TokenForm::require(&form.grant_type, "grant_type")? {
         "client_credentials" => client_credentials(world, tenant, form),
         "password" => password(world, tenant, form),
+        "refresh_token" => delegated(world, tenant, form, device::refreshed),
+        "urn:ietf:params:oauth:grant-type:device_code" => {
+            delegated(world, tenant, form, device::approved)
+        }
         other => Err(AadSts::UnsupportedGrant {
             grant: other.to_owned(),
         }),
@@ -99,6 +106,35 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
     if form.client_info {
         let info = json!({"uid": user.id, "utid": directory.id}).to_string();
         insert(&mut answer, "client_info", URL_SAFE_NO_PAD.encode(info));
+    }
+    Ok(answer)
+}
+
+/// Who of a directory stands behind a form.
+type Who =
+    for<'a> fn(&World, &'a Directory, &ServicePrincipal, &TokenForm) -> Result<&'a Account, AadSts>;
+
+/// A token for a user who signed in elsewhere, and one to get the next with.
+fn delegated(world: &World, tenant: &str, form: &TokenForm, who: Who) -> Result<Value, AadSts> {
+    let directory = named_tenant(world, tenant)?;
+    let app = &app(directory, form)?;
+    let proof = presented(world, directory, app, form)?;
+    match (proof, app.public_client) {
+        (Proof::Nothing, false) => return Err(AadSts::MissingCredential),
+        (Proof::Assertion | Proof::Secret, true) => return Err(AadSts::PublicClient),
+        _ => {}
+    }
+    // the scope of a device code was said when it was asked for
+    let default = format!("{}/.default offline_access", world.base_url);
+    let scope = form.scope.as_deref().unwrap_or(&default);
+    let audience = user_scope(world, scope)?;
+    let user = who(world, directory, app, form)?;
+    let (validity, mut answer) = new_token(world);
+    let claims = Claims::delegated(directory, app, user, proof, &audience, validity);
+    insert(&mut answer, "access_token", world.signer.sign(&claims));
+    insert(&mut answer, "scope", scope.to_owned());
+    if let Some(token) = device::refresh_token(world, directory, app, user, scope) {
+        insert(&mut answer, "refresh_token", token);
     }
     Ok(answer)
 }

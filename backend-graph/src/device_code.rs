@@ -1,0 +1,284 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
+use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
+
+use crate::aadsts::{self, ErrorBody};
+use crate::answer::last_cause;
+use crate::assertion::{NoToken, token_url};
+use crate::form::encode;
+
+/// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
+pub(crate) const LONGEST: Duration = Duration::from_secs(960);
+
+/// How long we wait between two questions if the authority does not say, and longer each time it says `slow_down`
+/// (RFC 8628, section 3.5).
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a refresh token is presented again while the authority is busy or out of reach, and after how long.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+
+/// A refresh token expired, unused for too long or revoked, or the policy wants people to sign in more often
+/// (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
+const LAPSED: [u32; 4] = [50_173, 70_008, 70_043, 700_082];
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// A person signs in with a browser, on this machine or another
+/// (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code>). What is done then is done in that
+/// person's name, with the delegated permissions of the app.
+///
+/// Clones are one sign-in: give it to every tenant that the same person acts in, who then signs in once. What it keeps to get
+/// further tokens with stays in memory and is wiped with the last clone.
+#[derive(Clone)]
+pub struct DeviceCode {
+    prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
+    refresh: Arc<Mutex<Option<SecretString>>>,
+}
+
+/// What a person must be shown in order to sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DevicePrompt {
+    /// The tenant to sign in to.
+    pub tenant: String,
+    /// The page to open.
+    pub page: String,
+    /// What to enter there. It is of use to nobody once it was entered.
+    pub code: String,
+    /// For how long.
+    pub good_for: Duration,
+}
+
+impl DeviceCode {
+    /// `prompt` is called, on whatever thread, each time somebody has to sign in; it must not block.
+    pub fn new(prompt: impl Fn(&DevicePrompt) + Send + Sync + 'static) -> Self {
+        Self {
+            prompt: Arc::new(prompt),
+            refresh: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for DeviceCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceCode").finish_non_exhaustive()
+    }
+}
+
+/// The sign-in of a person to one tenant through one app.
+pub(crate) struct Person {
+    pub(crate) sign_in: DeviceCode,
+    pub(crate) tenant: String,
+    pub(crate) client_id: String,
+    pub(crate) authority: Url,
+    pub(crate) http: reqwest::Client,
+}
+
+/// What the authority gives: tokens, wiped when dropped but for the one that `azure_core` keeps.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: i64,
+    refresh_token: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    device_code: SecretString,
+    user_code: String,
+    verification_uri: String,
+    expires_in: u64,
+    interval: Option<u64>,
+}
+
+/// A refusal of the authority, or none of its answers.
+enum Refused {
+    Body(StatusCode, ErrorBody),
+    No(NoToken),
+}
+
+impl From<Refused> for NoToken {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Body(status, body) => aadsts::reason(status.as_u16(), &body, None),
+            Refused::No(why) => why,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for Person {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let scope = format!("{} offline_access", scopes.join(" "));
+        // held while the person signs in, so that nobody is asked twice
+        let mut refresh = self.sign_in.refresh.lock().await;
+        if let Some(token) = &*refresh {
+            match self.redeem(token, &scope).await {
+                Ok(granted) => return Ok(kept(granted, &mut refresh)),
+                Err(Refused::Body(_, body)) if wants_a_person(&body) => *refresh = None,
+                Err(refused) => return Err(NoToken::from(refused).into()),
+            }
+        }
+        let granted = self.ask(&scope).await?;
+        Ok(kept(granted, &mut refresh))
+    }
+}
+
+impl Person {
+    async fn redeem(&self, token: &SecretString, scope: &str) -> Result<Granted, Refused> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", &self.client_id),
+            ("refresh_token", token.expose_secret()),
+            ("scope", scope),
+        ];
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            match self.post("token", &form).await {
+                Err(Refused::No(why)) if why.transient => match pauses.next() {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(Refused::No(why)),
+                },
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn ask(&self, scope: &str) -> Result<Granted, NoToken> {
+        let form = [("client_id", self.client_id.as_str()), ("scope", scope)];
+        let asked: Asked = self.post("devicecode", &form).await?;
+        let good_for = Duration::from_secs(asked.expires_in).min(LONGEST);
+        (self.sign_in.prompt)(&DevicePrompt {
+            tenant: self.tenant.clone(),
+            page: printable(&asked.verification_uri),
+            code: printable(&asked.user_code),
+            good_for,
+        });
+        let form = [
+            ("grant_type", GRANT),
+            ("client_id", &self.client_id),
+            ("device_code", asked.device_code.expose_secret()),
+        ];
+        let mut interval = asked.interval.map_or(INTERVAL, Duration::from_secs);
+        let until = Instant::now() + good_for;
+        loop {
+            // a server that names no time gets one all the same
+            sleep(interval.max(Duration::from_secs(1))).await;
+            if until <= Instant::now() {
+                let why = format!("nobody signed in within {} s", good_for.as_secs());
+                return Err(NoToken::new(why, "start again, and enter the code in time"));
+            }
+            match self.post("token", &form).await {
+                Err(Refused::Body(_, body)) if body.error == "authorization_pending" => {}
+                Err(Refused::Body(_, body)) if body.error == "slow_down" => interval += INTERVAL,
+                Err(Refused::No(why)) if why.transient => {}
+                answered => return Ok(answered?),
+            }
+        }
+    }
+
+    async fn post<A: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<A, Refused> {
+        let mut url = token_url(&self.authority, &self.tenant);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push(endpoint);
+        }
+        let away = |error: reqwest::Error| {
+            let cause = last_cause(&error.without_url());
+            let why = format!("the authority is out of reach: {cause}");
+            Refused::No(NoToken::new(why, aadsts::REACH).transient())
+        };
+        let request = self.http.post(url).header(ACCEPT, "application/json");
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let sent = request.body(Bytes::from_owner(encode(fields))).send().await;
+        let response = sent.map_err(away)?;
+        let status = response.status();
+        let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
+        if status == StatusCode::OK {
+            let nonsense = |_| Refused::No(NoToken::new(aadsts::NONSENSE.0, aadsts::NONSENSE.1));
+            return serde_json::from_slice(&body).map_err(nonsense);
+        }
+        let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        let reason = aadsts::reason(status.as_u16(), &error, None);
+        Err(if reason.transient {
+            Refused::No(reason)
+        } else {
+            Refused::Body(status, error)
+        })
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person")
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
+fn kept(granted: Granted, refresh: &mut Option<SecretString>) -> AccessToken {
+    if granted.refresh_token.is_some() {
+        *refresh = granted.refresh_token;
+    }
+    let lives = azure_core::time::Duration::seconds(granted.expires_in);
+    AccessToken::new(
+        Secret::new(granted.access_token),
+        OffsetDateTime::now_utc() + lives,
+    )
+}
+
+/// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way.
+fn wants_a_person(body: &ErrorBody) -> bool {
+    body.error == "interaction_required"
+        || body.error_codes.iter().any(|code| LAPSED.contains(code))
+}
+
+/// What an authority says goes to a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gets_the_next_token_is_not_shown() {
+        let sign_in = DeviceCode::new(|_| {});
+        *sign_in.refresh.try_lock().unwrap() = Some("hunter2".into());
+        let person = Person {
+            sign_in: sign_in.clone(),
+            tenant: "contoso.example".to_owned(),
+            client_id: String::new(),
+            authority: Url::parse("https://login.example").unwrap(),
+            http: reqwest::Client::new(),
+        };
+        let shown = format!("{sign_in:?} {person:?}");
+        assert!(shown.contains("contoso.example") && !shown.contains("hunter2"));
+    }
+
+    #[test]
+    fn what_an_authority_says_cannot_move_the_cursor() {
+        assert_eq!(printable("A\u{1b}[2JB\r\n"), "A[2JB");
+    }
+}
