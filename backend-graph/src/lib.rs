@@ -29,6 +29,7 @@
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
+//! setup ─► client                                      (an administrator's: gives an app its rights)
 //! ```
 
 mod aadsts;
@@ -69,6 +70,7 @@ mod quota;
 mod retry;
 mod retry_after;
 mod roles;
+mod setup;
 mod traffic;
 mod transport;
 mod units;
@@ -82,4 +84,5 @@ pub use device_code::{DeviceCode, DevicePrompt};
 pub use error::ConfigError;
 pub use federation::{FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
+pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
 pub use traffic::Traffic;
