@@ -7,6 +7,8 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use p12_keystore::KeyStore;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use x509_cert::Certificate;
@@ -65,6 +67,11 @@ pub enum CertificateError {
         /// The begin of its validity.
         from: Timestamp,
     },
+    /// The passphrase does not open the PKCS #12 file, or it is none.
+    #[error(
+        "the PKCS #12 file (.pfx) cannot be opened: its passphrase is another, or it is damaged"
+    )]
+    Unopened,
     /// The block of a certificate holds something else.
     #[error("the certificate cannot be read: expected X.509 in PEM form")]
     UnreadableCertificate,
@@ -91,6 +98,9 @@ impl CertificateError {
                 "make an RSA pair: `openssl req -x509 -newkey rsa:3072 -noenc -days 365 -subj /CN=rotation -keyout key.pem -out cert.pem`"
             }
             Self::OtherKey => "configure the key that the certificate was made with",
+            Self::Unopened => {
+                "check the passphrase; one of Azure Key Vault has none. What is encrypted in an unusual way can be rewritten: `openssl pkcs12 -in app.pfx -noenc -out app.pem`"
+            }
             Self::TooEarly { .. } => "wait until then, or check this machine's clock",
         }
     }
@@ -108,12 +118,38 @@ impl ClientCertificate {
         let certificates: Vec<Candidate> = blocks
             .iter()
             .filter(|block| block.label == "CERTIFICATE")
-            .map(Candidate::read)
+            .map(|block| Candidate::read(&block.der))
             .collect::<Result<_, _>>()?;
         if certificates.is_empty() {
             return Err(CertificateError::NoCertificate);
         }
         let key = blocks.iter().find(is_key).ok_or(CertificateError::NoKey)?;
+        Self::of(key, certificates)
+    }
+
+    /// The certificate and the private key in `file`, in the form of PKCS #12, which Windows calls PFX. The library that opens
+    /// it leaves copies of the key in memory that was freed; PEM does not.
+    ///
+    /// # Errors
+    /// As for [`from_pem`](Self::from_pem), and [`CertificateError::Unopened`] unless `passphrase` opens it.
+    pub fn from_pkcs12(file: &[u8], passphrase: &SecretString) -> Result<Self, CertificateError> {
+        let opened = KeyStore::from_pkcs12(file, passphrase.expose_secret());
+        let opened = opened.map_err(|_| CertificateError::Unopened)?;
+        let (_, chain) = opened.private_key_chain().ok_or(CertificateError::NoKey)?;
+        let key = Block {
+            label: "PRIVATE KEY",
+            encrypted: false,
+            der: Zeroizing::new(chain.key().to_vec()),
+        };
+        let certificates = chain.chain().iter();
+        let certificates = certificates.map(|certificate| Candidate::read(certificate.as_der()));
+        Self::of(&key, certificates.collect::<Result<_, _>>()?)
+    }
+
+    fn of(key: &Block<'_>, certificates: Vec<Candidate>) -> Result<Self, CertificateError> {
+        if certificates.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
         if certificates.iter().all(|candidate| candidate.key.is_none()) {
             return Err(CertificateError::NotRsa);
         }
@@ -195,15 +231,15 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn read(block: &Block<'_>) -> Result<Self, CertificateError> {
-        let certificate = Certificate::from_der(&block.der);
+    fn read(der: &[u8]) -> Result<Self, CertificateError> {
+        let certificate = Certificate::from_der(der);
         let certificate = certificate.map_err(|_| CertificateError::UnreadableCertificate)?;
         let certificate = certificate.tbs_certificate;
         let key = certificate.subject_public_key_info;
         let is_rsa = key.algorithm.oid.to_string() == RSA;
         Ok(Self {
             key: is_rsa.then(|| key.subject_public_key.raw_bytes().to_vec()),
-            thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, &block.der)),
+            thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, der)),
             from: timestamp(certificate.validity.not_before),
             until: timestamp(certificate.validity.not_after),
         })

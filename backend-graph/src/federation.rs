@@ -7,10 +7,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{StatusCode, Url, redirect, retry};
+use reqwest::{Method, StatusCode, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::answer::last_cause;
@@ -30,6 +31,8 @@ const LONGEST_CLAIM: usize = 600;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum FederatedToken {
+    /// Azure Pipelines.
+    AzurePipelines(AzurePipelines),
     /// A file that somebody else keeps fresh: Kubernetes, GitLab
     /// (<https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html>).
     File(PathBuf),
@@ -42,10 +45,12 @@ pub enum FederatedToken {
 /// The issuer within a job of GitHub Actions
 /// (<https://docs.github.com/actions/reference/security/oidc>).
 #[derive(Clone)]
-pub struct GitHubActions {
-    url: Url,
-    token: HeaderValue,
-}
+pub struct GitHubActions(Issuer);
+
+/// The issuer within a job of Azure Pipelines
+/// (<https://learn.microsoft.com/azure/devops/release-notes/2024/sprint-240-update>).
+#[derive(Clone)]
+pub struct AzurePipelines(Issuer);
 
 impl GitHubActions {
     /// `url` and `token` are what the job finds in `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, if
@@ -54,64 +59,147 @@ impl GitHubActions {
     /// # Errors
     /// [`ConfigError::Field`] if `url` is not `https://` (nor loopback), or `token` is none.
     pub fn new(url: &str, token: &SecretString) -> Result<Self, ConfigError> {
+        const HOST: Host = Host {
+            name: "GitHub",
+            url: "ACTIONS_ID_TOKEN_REQUEST_URL",
+            token: "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            fix: "check that the job has `permissions: id-token: write` and is still running",
+        };
+        Issuer::new(&HOST, Method::GET, url, token).map(Self)
+    }
+}
+
+impl AzurePipelines {
+    /// `url` and `token` are what the job finds in `SYSTEM_OIDCREQUESTURI` and, if the step maps it to a variable,
+    /// `System.AccessToken`; `service_connection` is the id of a service connection with workload identity federation.
+    ///
+    /// # Errors
+    /// [`ConfigError::Field`] if `url` is not `https://` (nor loopback), or `token` or `service_connection` is none.
+    pub fn new(
+        url: &str,
+        token: &SecretString,
+        service_connection: &str,
+    ) -> Result<Self, ConfigError> {
+        const HOST: Host = Host {
+            name: "Azure Pipelines",
+            url: "SYSTEM_OIDCREQUESTURI",
+            token: "SYSTEM_ACCESSTOKEN",
+            fix: "check the id of the service connection, that the pipeline may use it, and `env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)` of the step",
+        };
+        if service_connection.parse::<Uuid>().is_err() {
+            return Err(ConfigError::field(
+                "credential",
+                format!("`{service_connection}` as the service connection"),
+                "its id, a GUID: the `resourceId` in the address of its page",
+            ));
+        }
+        let mut issuer = Issuer::new(&HOST, Method::POST, url, token)?;
+        issuer
+            .url
+            .query_pairs_mut()
+            .append_pair("api-version", "7.1")
+            .append_pair("serviceConnectionId", service_connection);
+        Ok(Self(issuer))
+    }
+}
+
+/// Gives the job that we are part of its token.
+#[derive(Clone)]
+struct Issuer {
+    host: &'static Host,
+    method: Method,
+    url: Url,
+    token: HeaderValue,
+}
+
+/// Who runs the job, for the front of an error.
+struct Host {
+    name: &'static str,
+    /// The variables that it sets.
+    url: &'static str,
+    token: &'static str,
+    /// What to do if it gives no token.
+    fix: &'static str,
+}
+
+impl Issuer {
+    fn new(
+        host: &'static Host,
+        method: Method,
+        url: &str,
+        token: &SecretString,
+    ) -> Result<Self, ConfigError> {
         let wrong = |found, expected| ConfigError::field("credential", found, expected);
         let url = Url::parse(url)
             .ok()
             .filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)));
         let url = url.ok_or_else(|| {
             wrong(
-                "no usable address in ACTIONS_ID_TOKEN_REQUEST_URL",
-                "an `https://` address, as GitHub sets it",
+                format!("no usable address in {}", host.url),
+                "an `https://` address, as the host of the job sets it",
             )
         })?;
         let header = Zeroizing::new(format!("bearer {}", token.expose_secret().trim()));
         let header = HeaderValue::try_from(header.as_str());
         let mut token = header.map_err(|_| {
             wrong(
-                "no token in ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-                "the token that GitHub sets",
+                format!("no token in {}", host.token),
+                "the token that the host of the job sets",
             )
         })?;
         token.set_sensitive(true);
-        Ok(Self { url, token })
+        Ok(Self {
+            host,
+            method,
+            url,
+            token,
+        })
     }
 
+    /// GitHub alone makes the token for the audience that it is asked for.
     async fn fetch(
         &self,
-        audience: &str,
+        audience: Option<&str>,
         http: &reqwest::Client,
     ) -> Result<Zeroizing<String>, NoToken> {
         #[derive(Deserialize)]
         struct Answer {
+            #[serde(alias = "oidcToken")]
             value: String,
         }
 
+        let host = self.host.name;
         let mut url = self.url.clone();
-        url.query_pairs_mut().append_pair("audience", audience);
-        let request = http.get(url).header(AUTHORIZATION, self.token.clone());
-        let sent = request.header(ACCEPT, "application/json").send().await;
+        if let Some(audience) = audience {
+            url.query_pairs_mut().append_pair("audience", audience);
+        }
+        let request = http
+            .request(self.method.clone(), url)
+            .header(AUTHORIZATION, self.token.clone())
+            .header(ACCEPT, "application/json")
+            // Azure DevOps would otherwise send whoever is not signed in to a page
+            .header("X-TFS-FedAuthRedirect", "Suppress");
         let away = |error: reqwest::Error| {
             let error = error.without_url();
             let cause = last_cause(&error);
-            let why = format!("GitHub, which gives this job its token, is out of reach: {cause}");
+            let why = format!("{host}, which gives this job its token, is out of reach: {cause}");
             NoToken::new(why, "check the network and the proxy of the runner").transient()
         };
-        let response = sent.map_err(away)?;
+        let response = request.send().await.map_err(away)?;
         let status = response.status();
         if status != StatusCode::OK {
-            let why = format!("GitHub gives this job no token (HTTP {})", status.as_u16());
-            let fix = "check that the job has `permissions: id-token: write` and is still running";
-            let error = NoToken::new(why, fix);
+            let why = format!("{host} gives this job no token (HTTP {})", status.as_u16());
+            let error = NoToken::new(why, self.host.fix);
             let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             return Err(if busy { error.transient() } else { error });
         }
         let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
-            let why = "GitHub's answer has no token: expected {\"value\": …}";
+            let why = format!("{host}'s answer has no token: expected {{\"value\": …}}");
             NoToken::new(why, "check whether a proxy answers in its place")
         })?;
         let value = Zeroizing::new(answer.value);
-        token_in(&value, "GitHub's answer")
+        token_in(&value, &format!("{host}'s answer"))
     }
 }
 
@@ -137,7 +225,8 @@ impl FederatedToken {
                 })?;
                 token_in(&text, &place)
             }
-            Self::GitHub(github) => github.fetch(audience, http).await,
+            Self::AzurePipelines(pipelines) => pipelines.0.fetch(None, http).await,
+            Self::GitHub(github) => github.0.fetch(Some(audience), http).await,
             Self::Given(token) => token_in(token.expose_secret(), "the environment"),
         }
     }
@@ -146,10 +235,17 @@ impl FederatedToken {
 impl fmt::Debug for FederatedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AzurePipelines(pipelines) => pipelines.fmt(f),
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::GitHub(github) => github.fmt(f),
             Self::Given(_) => f.debug_tuple("Given").finish_non_exhaustive(),
         }
+    }
+}
+
+impl fmt::Debug for AzurePipelines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzurePipelines").finish_non_exhaustive()
     }
 }
 
@@ -194,9 +290,12 @@ pub(crate) fn http_client(
         .redirect(redirect::Policy::none())
         .referer(false)
         .retry(retry::never());
-    if let FederatedToken::GitHub(github) = token
-        && github.url.scheme() == "http"
-    {
+    let issuer = match token {
+        FederatedToken::AzurePipelines(pipelines) => Some(&pipelines.0),
+        FederatedToken::GitHub(github) => Some(&github.0),
+        FederatedToken::File(_) | FederatedToken::Given(_) => None,
+    };
+    if issuer.is_some_and(|issuer| issuer.url.scheme() == "http") {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| ConfigError::Setup {

@@ -82,7 +82,7 @@ pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use device_code::{DeviceCode, DevicePrompt};
 pub use error::ConfigError;
-pub use federation::{FederatedToken, GitHubActions};
+pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
 pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
 pub use traffic::Traffic;

@@ -137,3 +137,33 @@ fn debug_shows_nothing_of_the_key() {
     assert!(shown.contains("thumbprint") && !shown.contains(&line));
     assert!(shown.len() < 200, "{shown}");
 }
+
+/// What OpenSSL writes by default and what Windows and older OpenSSL wrote, all with the same certificate.
+#[test]
+fn a_pfx_is_opened_with_its_passphrase_alone() {
+    // as Azure Key Vault exports it
+    let bare = include_bytes!("../../tests/pfx/no_passphrase.pfx");
+    let expected = ClientCertificate::from_pkcs12(bare, &"".into()).unwrap();
+    for (name, file) in [
+        ("aes", include_bytes!("../../tests/pfx/aes.pfx").as_slice()),
+        (
+            "3des",
+            include_bytes!("../../tests/pfx/3des.pfx").as_slice(),
+        ),
+    ] {
+        let opened = ClientCertificate::from_pkcs12(file, &"open sesame".into()).unwrap();
+        assert_eq!(opened.thumbprint, expected.thumbprint, "{name}");
+        for wrong in ["", "open Sesame"] {
+            let error = ClientCertificate::from_pkcs12(file, &wrong.into()).unwrap_err();
+            assert_eq!(error, CertificateError::Unopened, "{name} {wrong}");
+        }
+        for length in [0, 1, 100, file.len() / 2, file.len() - 1] {
+            let error = ClientCertificate::from_pkcs12(&file[..length], &"open sesame".into());
+            assert_eq!(
+                error.unwrap_err(),
+                CertificateError::Unopened,
+                "{name} {length}"
+            );
+        }
+    }
+}

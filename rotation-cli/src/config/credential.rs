@@ -12,18 +12,23 @@ use super::{ConfigError, Document, Step, below};
 )]
 pub(crate) struct Credential {
     pub(crate) kind: CredentialKind,
+    pub(crate) azure_pipelines: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) env: Option<String>,
     pub(crate) file: Option<PathBuf>,
     pub(crate) github: Option<bool>,
     pub(crate) key_file: Option<PathBuf>,
+    pub(crate) passphrase_env: Option<String>,
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CredentialKind {
+    AzureCli,
     Certificate,
     ClientSecret,
+    DeviceCode,
     Federated,
     ManagedIdentity,
 }
@@ -32,9 +37,20 @@ impl CredentialKind {
     /// As it is written, and its keys.
     fn keys(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Certificate => ("certificate", &["file", "key_file", "env"]),
+            Self::AzureCli => ("azure-cli", &[]),
+            Self::Certificate => (
+                "certificate",
+                &[
+                    "file",
+                    "key_file",
+                    "env",
+                    "passphrase_env",
+                    "passphrase_file",
+                ],
+            ),
             Self::ClientSecret => ("client-secret", &["env", "file"]),
-            Self::Federated => ("federated", &["file", "env", "github"]),
+            Self::DeviceCode => ("device-code", &[]),
+            Self::Federated => ("federated", &["file", "env", "github", "azure_pipelines"]),
             Self::ManagedIdentity => ("managed-identity", &["client_id"]),
         }
     }
@@ -44,18 +60,24 @@ impl Credential {
     /// That it has the keys of its kind, at `steps` in `document`.
     pub(super) fn check(&self, document: &Document, steps: &[Step<'_>]) -> Result<(), ConfigError> {
         let present = [
+            ("azure_pipelines", self.azure_pipelines.is_some()),
             ("client_id", self.client_id.is_some()),
             ("env", self.env.is_some()),
             ("file", self.file.is_some()),
             ("github", self.github.is_some()),
             ("key_file", self.key_file.is_some()),
+            ("passphrase_env", self.passphrase_env.is_some()),
+            ("passphrase_file", self.passphrase_file.is_some()),
         ];
         let (name, keys) = self.kind.keys();
         for (key, _) in present.into_iter().filter(|(_, is_there)| *is_there) {
             if !keys.contains(&key) {
+                let expected = match keys {
+                    [] => "nothing but `kind`".to_owned(),
+                    keys => format!("`{}`", keys.join("`, `")),
+                };
                 let message = format!(
-                    "a credential of kind `{name}` has no key `{key}`, expected `{}`",
-                    keys.join("`, `")
+                    "a credential of kind `{name}` has no key `{key}`, expected {expected}"
                 );
                 return Err(document.error(&below(steps, Step::Key(key)), message));
             }
@@ -63,7 +85,10 @@ impl Credential {
         match self.kind {
             CredentialKind::Certificate => self.check_certificate(document, steps),
             CredentialKind::Federated => self.check_federated(document, steps),
-            CredentialKind::ClientSecret | CredentialKind::ManagedIdentity => Ok(()),
+            CredentialKind::AzureCli
+            | CredentialKind::ClientSecret
+            | CredentialKind::DeviceCode
+            | CredentialKind::ManagedIdentity => Ok(()),
         }
     }
 
@@ -81,6 +106,15 @@ impl Credential {
             let message = "`key_file` goes with `file`: expected the certificate's PEM file there";
             return Err(document.error(&below(steps, Step::Key("key_file")), message));
         }
+        let (env, file) = (&self.passphrase_env, &self.passphrase_file);
+        if (env.is_some() || file.is_some()) && (self.file.is_none() || self.key_file.is_some()) {
+            let message = "a passphrase opens a PKCS #12 file (.pfx): expected its name as `file`, and no `key_file`";
+            return Err(document.error(steps, message));
+        }
+        if env.is_some() && file.is_some() {
+            let message = "a passphrase stands in one place: expected either `passphrase_env` or `passphrase_file`";
+            return Err(document.error(steps, message));
+        }
         Ok(())
     }
 
@@ -89,7 +123,11 @@ impl Credential {
             let message = "`github` is either `true` or not there";
             return Err(document.error(&below(steps, Step::Key("github")), message));
         }
+        if self.azure_pipelines.is_some() && self.file.is_none() && self.github.is_none() {
+            return Ok(());
+        }
         let sources = [
+            self.azure_pipelines.is_some(),
             self.env.is_some(),
             self.file.is_some(),
             self.github.is_some(),
@@ -97,8 +135,8 @@ impl Credential {
         if sources.into_iter().filter(|is_there| *is_there).count() == 1 {
             return Ok(());
         }
-        let message = "a federated token comes from one place: expected `file`, `env`, the name of a variable, or \
-                       `github = true`";
+        let message = "a federated token comes from one place: expected `file`, `env`, the name of a variable, \
+                       `github = true`, or `azure_pipelines`";
         Err(document.error(steps, message))
     }
 }

@@ -89,7 +89,8 @@ pub(crate) struct Tenant {
     pub(crate) id: String,
     #[serde(default, rename = "backend")]
     _backend: Backend,
-    pub(crate) client_id: String,
+    /// If there is none, the credential says.
+    pub(crate) client_id: Option<String>,
     /// If there is none, the environment says.
     pub(crate) credential: Option<Credential>,
     #[serde(default)]

@@ -293,6 +293,10 @@ fn every_kind_of_credential_has_its_own_keys() {
         "{ kind = \"federated\", env = \"T\" }",
         "{ kind = \"federated\", github = true }",
         "{ kind = \"managed-identity\" }",
+        "{ kind = \"azure-cli\" }",
+        "{ kind = \"device-code\" }",
+        "{ kind = \"certificate\", file = \"app.pfx\", passphrase_env = \"P\" }",
+        "{ kind = \"federated\", azure_pipelines = \"11111111-2222-3333-4444-555555555555\" }",
         "{ kind = \"managed-identity\", client_id = \"11111111-2222-3333-4444-555555555555\" }",
     ] {
         if let Err(error) = Config::of(Document::of(&with(good).replace("KEY", KEY))) {
@@ -339,6 +343,22 @@ fn every_kind_of_credential_has_its_own_keys() {
         (
             "{ kind = \"federated\", github = \"yes\" }",
             "expected a boolean",
+        ),
+        (
+            "{ kind = \"device-code\", env = \"S\" }",
+            "a credential of kind `device-code` has no key `env`, expected nothing but `kind`",
+        ),
+        (
+            "{ kind = \"certificate\", env = \"C\", passphrase_env = \"P\" }",
+            "a passphrase opens a PKCS #12 file (.pfx): expected its name as `file`",
+        ),
+        (
+            "{ kind = \"certificate\", file = \"a\", passphrase_env = \"P\", passphrase_file = \"f\" }",
+            "a passphrase stands in one place",
+        ),
+        (
+            "{ kind = \"federated\", file = \"x\", azure_pipelines = \"y\" }",
+            "a federated token comes from one place",
         ),
         (
             "{ kind = \"managed-identity\", env = \"S\" }",

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use std::collections::{HashMap, HashSet};
+
 use backend_graph::{
-    CertificateError, ClientCertificate, Credential, FederatedToken, GitHubActions,
+    AzurePipelines, CertificateError, ClientCertificate, Credential, DeviceCode, DevicePrompt,
+    FederatedToken, GitHubActions,
 };
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -11,33 +14,73 @@ use zeroize::Zeroizing;
 use super::At;
 use super::secret::{self, SecretPlace};
 use crate::config::{self, ConfigError, CredentialKind, Step, below};
+use crate::output;
+
+/// The first byte of a PKCS #12 file, and of no PEM.
+const DER: u8 = 0x30;
 
 /// Names that Azure's own tools give these variables
 /// (<https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential>,
 /// <https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html>).
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+const CERTIFICATE_PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 const SECRET: &str = "AZURE_CLIENT_SECRET";
 /// Names that GitHub gives these (<https://docs.github.com/actions/reference/security/oidc>).
 const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+/// Names that Azure Pipelines gives these, the last two in a step that has the task or maps them
+/// (<https://learn.microsoft.com/azure/devops/release-notes/2024/sprint-240-update>).
+const PIPELINES_URL: &str = "SYSTEM_OIDCREQUESTURI";
+const PIPELINES_TOKEN: &str = "SYSTEM_ACCESSTOKEN";
+const PIPELINES_CONNECTION: &str = "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID";
 
 /// A credential, and how it was found if the configuration does not say.
-pub(super) struct Found {
-    pub(super) credential: Credential,
-    pub(super) note: Option<&'static str>,
+struct Found {
+    credential: Credential,
+    note: Option<&'static str>,
 }
 
-/// # Errors
-/// If what is configured is not there or cannot be used, or if there is nothing.
-pub(super) fn of(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigError> {
-    match &tenant.credential {
-        Some(configured) => Ok(Found {
-            credential: Configured::new(at, tenant, configured).read()?,
-            note: None,
-        }),
-        None => of_environment(at, tenant),
+/// What the tenants of one process share.
+#[derive(Default)]
+pub(super) struct Credentials {
+    told: HashSet<&'static str>,
+    /// Whoever signs in, by app.
+    people: HashMap<Option<String>, DeviceCode>,
+}
+
+impl Credentials {
+    /// What `tenant` signs in with. If the environment says, the choice is shown, once for all tenants that it is found for.
+    ///
+    /// # Errors
+    /// If what is configured is not there or cannot be used, or if there is nothing.
+    pub(super) fn of(
+        &mut self,
+        at: &At<'_>,
+        tenant: &config::Tenant,
+    ) -> Result<Credential, ConfigError> {
+        let found = match &tenant.credential {
+            Some(configured) => {
+                let person = self.people.entry(tenant.client_id.clone());
+                let person = person.or_insert_with(|| DeviceCode::new(show)).clone();
+                return Configured::new(at, tenant, configured, person).read();
+            }
+            None => of_environment(at, tenant)?,
+        };
+        if let Some(note) = found.note.filter(|note| self.told.insert(note)) {
+            output::note(note);
+        }
+        Ok(found.credential)
     }
+}
+
+/// Tells the person at the terminal how to sign in.
+fn show(prompt: &DevicePrompt) {
+    let minutes = prompt.good_for.as_secs() / 60;
+    output::note(&format!(
+        "to sign in to tenant {}, open {} within {minutes} minutes and enter the code {}",
+        prompt.tenant, prompt.page, prompt.code
+    ));
 }
 
 /// The credential of the configuration, and its place there.
@@ -45,15 +88,23 @@ struct Configured<'a> {
     at: &'a At<'a>,
     tenant: &'a str,
     credential: &'a config::Credential,
+    /// Who signs in, if a person does.
+    person: DeviceCode,
     steps: Vec<Step<'a>>,
 }
 
 impl<'a> Configured<'a> {
-    fn new(at: &'a At<'a>, tenant: &'a config::Tenant, credential: &'a config::Credential) -> Self {
+    fn new(
+        at: &'a At<'a>,
+        tenant: &'a config::Tenant,
+        credential: &'a config::Credential,
+        person: DeviceCode,
+    ) -> Self {
         Self {
             at,
             tenant: &tenant.id,
             credential,
+            person,
             steps: at.steps(&["credential"]),
         }
     }
@@ -62,12 +113,14 @@ impl<'a> Configured<'a> {
         let credential = self.credential;
         let (env, file) = (credential.env.as_deref(), credential.file.as_deref());
         match credential.kind {
+            CredentialKind::AzureCli => Ok(Credential::AzureCli),
             CredentialKind::Certificate => self.certificate(env, file),
             CredentialKind::ClientSecret => {
                 let secret = self.secret("client secret", env, file)?;
                 Ok(Credential::ClientSecret(secret))
             }
             CredentialKind::Federated => self.federated(env, file).map(Credential::Federated),
+            CredentialKind::DeviceCode => Ok(Credential::DeviceCode(self.person.clone())),
             CredentialKind::ManagedIdentity => Ok(Credential::ManagedIdentity {
                 client_id: credential.client_id.clone(),
             }),
@@ -79,6 +132,11 @@ impl<'a> Configured<'a> {
         env: Option<&str>,
         file: Option<&Path>,
     ) -> Result<Credential, ConfigError> {
+        if let Some(file) = file
+            && let Some(opened) = self.pkcs12(file)?
+        {
+            return Ok(Credential::Certificate(opened));
+        }
         let mut pem = self.secret("certificate", env, file)?;
         let mut key = "file";
         if env.is_some() {
@@ -104,6 +162,40 @@ impl<'a> Configured<'a> {
         Ok(Credential::Certificate(certificate))
     }
 
+    /// What is in `file` if that is no text, as PEM is.
+    fn pkcs12(&self, file: &Path) -> Result<Option<ClientCertificate>, ConfigError> {
+        let path = self.at.config.document().resolve(file);
+        let (env, passphrase) = (
+            self.credential.passphrase_env.as_deref(),
+            self.credential.passphrase_file.as_deref(),
+        );
+        let bytes = match secret::read_bytes(&path) {
+            Ok(bytes) if bytes.first() == Some(&DER) => bytes,
+            // whoever reads it as PEM says what is wrong
+            _ => return Ok(None),
+        };
+        let what = format!(
+            "the passphrase of the certificate of tenant {}",
+            self.tenant
+        );
+        let place = self.place(&what);
+        let passphrase = match (env, passphrase) {
+            (Some(name), _) => place.of_variable("passphrase_env", name)?,
+            (None, Some(file)) => place.of_file("passphrase_file", file)?,
+            (None, None) => SecretString::default(),
+        };
+        let opened = ClientCertificate::from_pkcs12(&bytes, &passphrase);
+        opened.map(Some).map_err(|error| {
+            let message = format!(
+                "the certificate of tenant {} cannot be used: {error}",
+                self.tenant
+            );
+            let steps = below(&self.steps, Step::Key("file"));
+            let error_at = self.at.config.document().error(&steps, message);
+            error_at.with_help(error.fix())
+        })
+    }
+
     fn federated(
         &self,
         env: Option<&str>,
@@ -112,6 +204,9 @@ impl<'a> Configured<'a> {
         if let Some(file) = file {
             let path = self.at.config.document().resolve(file);
             return Ok(FederatedToken::File(path));
+        }
+        if let Some(connection) = self.credential.azure_pipelines.as_deref() {
+            return self.azure_pipelines(connection, env);
         }
         if env.is_some() {
             let token = self.secret("federated token", env, None)?;
@@ -129,6 +224,29 @@ impl<'a> Configured<'a> {
         })?;
         let github = github.map_err(|wrong| error(wrong.to_string()))?;
         Ok(FederatedToken::GitHub(github))
+    }
+
+    fn azure_pipelines(
+        &self,
+        connection: &str,
+        env: Option<&str>,
+    ) -> Result<FederatedToken, ConfigError> {
+        let error = |message: String| {
+            let steps = below(&self.steps, Step::Key("azure_pipelines"));
+            self.at.config.document().error(&steps, message)
+        };
+        let name = env.unwrap_or(PIPELINES_TOKEN);
+        let (Some(url), Some(token)) = (variable(PIPELINES_URL), variable(name)) else {
+            let message = format!(
+                "Azure Pipelines lets this job have no token: {PIPELINES_URL} and {name} are not set"
+            );
+            return Err(error(message).with_help(
+                "give the step `env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)`; elsewhere than in Azure Pipelines name `file` or `env`",
+            ));
+        };
+        let pipelines = AzurePipelines::new(url.expose_secret(), &token, connection);
+        let pipelines = pipelines.map_err(|wrong| error(wrong.to_string()))?;
+        Ok(FederatedToken::AzurePipelines(pipelines))
     }
 
     fn secret(
@@ -173,6 +291,20 @@ fn of_environment(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigE
             "signing in with the token that GitHub Actions gives this job",
         );
     }
+    let pipelines = (
+        variable(PIPELINES_URL),
+        variable(PIPELINES_TOKEN),
+        variable(PIPELINES_CONNECTION),
+    );
+    if let (Some(url), Some(token), Some(connection)) = pipelines {
+        let pipelines =
+            AzurePipelines::new(url.expose_secret(), &token, connection.expose_secret());
+        let pipelines = pipelines.map_err(|error| at.error(&[], error.to_string()))?;
+        return found(
+            Credential::Federated(FederatedToken::AzurePipelines(pipelines)),
+            "signing in with the token that Azure Pipelines gives this job",
+        );
+    }
     if let Some(path) = variable(CERTIFICATE) {
         let certificate = certificate_at(Path::new(path.expose_secret()));
         let certificate = certificate.map_err(|(message, fix)| {
@@ -192,7 +324,7 @@ fn of_environment(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigE
     }
     let message = format!(
         "tenant {} has no `credential`, and the environment has none either: looked for {TOKEN_FILE}, {GITHUB_URL} with \
-         {GITHUB_TOKEN}, {CERTIFICATE} and {SECRET}",
+         {GITHUB_TOKEN}, {PIPELINES_URL} with {PIPELINES_TOKEN} and {PIPELINES_CONNECTION}, {CERTIFICATE} and {SECRET}",
         tenant.id
     );
     Err(at.error(&[], message).with_help(
@@ -201,6 +333,16 @@ fn of_environment(at: &At<'_>, tenant: &config::Tenant) -> Result<Found, ConfigE
 }
 
 fn certificate_at(path: &Path) -> Result<ClientCertificate, (String, &'static str)> {
+    if let Ok(bytes) = secret::read_bytes(path)
+        && bytes.first() == Some(&DER)
+    {
+        let passphrase = variable(CERTIFICATE_PASSWORD).unwrap_or_default();
+        let opened = ClientCertificate::from_pkcs12(&bytes, &passphrase);
+        return opened.map_err(|error| {
+            let message = format!("cannot be used ({}): {error}", path.display());
+            (message, error.fix())
+        });
+    }
     let pem = secret::read(path).map_err(|error| {
         let message = format!("cannot be read from {}: {error}", path.display());
         (message, "name a PEM file with certificate and private key")

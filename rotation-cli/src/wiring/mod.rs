@@ -4,7 +4,6 @@ mod credential;
 mod secret;
 pub(crate) mod store;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use backend_graph::{Cloud, GraphBackend, GraphConfig};
@@ -17,6 +16,7 @@ use crate::args::{Common, Sharded};
 use crate::config::{self, Batch, Config, ConfigError, Step, nearest};
 use crate::exit::Failure;
 use crate::output;
+use credential::Credentials;
 
 /// A tenant, and the way to its directory.
 #[derive(Clone, Debug)]
@@ -61,12 +61,12 @@ pub(crate) fn tenants(
 ) -> Result<Vec<Tenant>, Failure> {
     // what is learned of a quota that tenants share is learned once
     let rate = RateControl::with_requests_at_once(config.engine.requests_at_once);
-    let mut told = HashSet::new();
+    let mut credentials = Credentials::default();
     asked(config, common, sharded)?
         .into_iter()
         .enumerate()
         .map(|(place, (index, tenant))| {
-            let backend = backend(config, index, tenant, &rate, &mut told);
+            let backend = backend(config, index, tenant, &rate, &mut credentials);
             let backend = backend.map_err(Failure::usage)?;
             Ok(Tenant {
                 place,
@@ -138,15 +138,18 @@ fn backend(
     index: usize,
     tenant: &config::Tenant,
     rate: &RateControl,
-    told: &mut HashSet<&'static str>,
+    credentials: &mut Credentials,
 ) -> Result<GraphBackend, ConfigError> {
     let at = At { config, index };
-    let found = credential::of(&at, tenant)?;
-    // once for all tenants that it is found for
-    if let Some(note) = found.note.filter(|note| told.insert(note)) {
-        output::note(note);
-    }
-    let graph = GraphConfig::new(&tenant.id, &tenant.client_id, found.credential)
+    let credential = credentials.of(&at, tenant)?;
+    let client_id = tenant.client_id.as_deref();
+    let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
+        let message = format!("tenant {} has no `client_id`", tenant.id);
+        return Err(at
+            .error(&[], message)
+            .with_help("add the GUID that the portal calls Application (client) ID"));
+    };
+    let graph = GraphConfig::new(&tenant.id, client_id.to_owned(), credential)
         .with_cloud(cloud(&at, &tenant.cloud)?)
         .with_pim(tenant.pim)
         .with_rate_control(rate.clone());

@@ -32,7 +32,7 @@ impl SecretPlace<'_> {
         file: Option<&Path>,
     ) -> Result<SecretString, ConfigError> {
         match (env, file) {
-            (Some(name), None) => self.of_variable(name),
+            (Some(name), None) => self.of_variable("env", name),
             (None, Some(file)) => self.of_file("file", file),
             (Some(_), Some(_)) | (None, None) => Err(self.document.error(
                 self.steps,
@@ -56,11 +56,15 @@ impl SecretPlace<'_> {
         })
     }
 
-    fn of_variable(&self, name: &str) -> Result<SecretString, ConfigError> {
+    /// The secret in the variable `name`, which the configuration names at `key`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn of_variable(&self, key: &str, name: &str) -> Result<SecretString, ConfigError> {
         let wrong = |how: &str| {
             let what = self.what;
             self.error(
-                "env",
+                key,
                 format!("the environment variable {name} with {what} {how}"),
             )
         };
@@ -77,6 +81,19 @@ impl SecretPlace<'_> {
         let steps = below(self.steps, Step::Key(key));
         self.document.error(&steps, message)
     }
+}
+
+/// What `path` has, text or not.
+pub(super) fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // one byte more than is read, so that the buffer never grows and leaves a copy behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    File::open(path)?
+        .take(LONGEST as u64)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() == LONGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// The secret that `path` has.

@@ -1,15 +1,16 @@
 //! Every way to sign in, as configured and as the environment says.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entra_sim::{App, Config, Server, Tenant};
+use entra_sim::{App, Config, Role, Server, Tenant, User};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
 use serde_json::{Value, json};
 
@@ -21,13 +22,22 @@ const SUBJECT: &str = "project_path:contoso/ops:ref_type:branch:ref:main";
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
 /// All that is looked for where the configuration names no credential.
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 9] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_CLIENT_SECRET",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "SYSTEM_ACCESSTOKEN",
+    "SYSTEM_OIDCREQUESTURI",
 ];
+
+/// A service connection of Azure Pipelines.
+const CONNECTION: &str = "11111111-2222-3333-4444-555555555555";
+
+const PFX: &[u8] = include_bytes!("../../../backend-graph/tests/pfx/aes.pfx");
 
 /// A tenant whose app has a certificate and trusts an issuer; both proofs lie in the directory.
 fn world(accounts: usize) -> (World, KeyPair) {
@@ -145,6 +155,7 @@ fn a_credential_that_cannot_work_is_refused_before_anything_is_sent() {
         "locked.pem",
         &format!("{}{encrypted}", world.read("cert.pem")),
     );
+    std::fs::write(world.path("app.pfx"), PFX).unwrap();
     for (credential, words, fix) in [
         (
             "{ kind = \"certificate\", file = \"none.pem\" }",
@@ -177,6 +188,21 @@ fn a_credential_that_cannot_work_is_refused_before_anything_is_sent() {
             "",
         ),
         (
+            "{ kind = \"certificate\", file = \"app.pfx\", passphrase_file = \"token\" }",
+            "the PKCS #12 file (.pfx) cannot be opened",
+            "check the passphrase",
+        ),
+        (
+            "{ kind = \"certificate\", file = \"app.pfx\", passphrase_env = \"NOT_SET\" }",
+            "the environment variable NOT_SET with the passphrase of the certificate",
+            "from the secrets of your CI",
+        ),
+        (
+            "{ kind = \"federated\", azure_pipelines = \"11111111-2222-3333-4444-555555555555\" }",
+            "SYSTEM_OIDCREQUESTURI and SYSTEM_ACCESSTOKEN are not set",
+            "$(System.AccessToken)",
+        ),
+        (
             "{ kind = \"federated\", env = \"NOT_SET\" }",
             "NOT_SET",
             "from the secrets of your CI",
@@ -189,7 +215,8 @@ fn a_credential_that_cannot_work_is_refused_before_anything_is_sent() {
         (
             "",
             "looked for AZURE_FEDERATED_TOKEN_FILE, ACTIONS_ID_TOKEN_REQUEST_URL with \
-             ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_CLIENT_SECRET",
+             ACTIONS_ID_TOKEN_REQUEST_TOKEN, SYSTEM_OIDCREQUESTURI with SYSTEM_ACCESSTOKEN and \
+             AZURESUBSCRIPTION_SERVICE_CONNECTION_ID, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_CLIENT_SECRET",
             "add `credential`",
         ),
     ] {
@@ -219,10 +246,17 @@ fn without_a_credential_the_environment_says_and_the_choice_is_shown() {
     let token = world.read("token");
     let github = answering(json!({"value": token}).to_string());
     let path = |name: &str| world.path(name).display().to_string();
+    let pipelines = answering(json!({"oidcToken": token}).to_string());
     let all = [
         ("AZURE_FEDERATED_TOKEN_FILE", path("token")),
         ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{github}/?v=1")),
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token".to_owned()),
+        ("SYSTEM_OIDCREQUESTURI", format!("{pipelines}/")),
+        ("SYSTEM_ACCESSTOKEN", "request-token".to_owned()),
+        (
+            "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+            CONNECTION.to_owned(),
+        ),
         ("AZURE_CLIENT_CERTIFICATE_PATH", path("both.pem")),
         (
             "AZURE_CLIENT_SECRET",
@@ -235,15 +269,17 @@ fn without_a_credential_the_environment_says_and_the_choice_is_shown() {
             "with the federated token named by AZURE_FEDERATED_TOKEN_FILE",
         ),
         (1, "with the token that GitHub Actions gives this job"),
+        (2, "with the token that Azure Pipelines gives this job"),
+        (3, "with the token that Azure Pipelines gives this job"),
         (
-            2,
+            4,
             "with the certificate named by AZURE_CLIENT_CERTIFICATE_PATH",
         ),
         (
-            3,
+            5,
             "with the certificate named by AZURE_CLIENT_CERTIFICATE_PATH",
         ),
-        (4, "with the client secret in AZURE_CLIENT_SECRET"),
+        (7, "with the client secret in AZURE_CLIENT_SECRET"),
     ] {
         let variables: Vec<_> = all[first..]
             .iter()
@@ -299,6 +335,184 @@ fn a_machine_of_azure_signs_in_with_its_managed_identity() {
         let said = folded(&format!("{}{}", planned.stderr, planned.stdout));
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn a_pfx_signs_in_with_its_passphrase() {
+    let opened = Command::new("openssl")
+        .args([
+            "pkcs12",
+            "-nokeys",
+            "-clcerts",
+            "-passin",
+            "pass:open sesame",
+            "-in",
+        ])
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../backend-graph/tests/pfx/aes.pfx"
+        ))
+        .output()
+        .unwrap();
+    let app = App::rotation().with_certificate(String::from_utf8(opened.stdout).unwrap());
+    let tenant = Tenant::demo(20).first_app(app);
+    let world = World::of(Server::start_blocking(Config::default().tenant(tenant)).unwrap());
+    std::fs::write(world.path("app.pfx"), PFX).unwrap();
+    world.write("passphrase", "open sesame\n");
+    for (credential, variables) in [
+        (
+            "{ kind = \"certificate\", file = \"app.pfx\", passphrase_file = \"passphrase\" }",
+            vec![],
+        ),
+        (
+            "{ kind = \"certificate\", file = \"app.pfx\", passphrase_env = \"P\" }",
+            vec![("P", "open sesame")],
+        ),
+        (
+            "",
+            vec![
+                ("AZURE_CLIENT_CERTIFICATE_PATH", "app.pfx"),
+                ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "open sesame"),
+            ],
+        ),
+    ] {
+        configure(&world, credential);
+        let planned = plan(&world, &variables);
+        assert_eq!(planned.code, Some(0), "{credential}: {planned:?}");
+        assert!(!planned.stderr.contains("sesame"), "{planned:?}");
+    }
+}
+
+#[test]
+fn a_job_of_azure_pipelines_signs_in_with_its_token() {
+    let (world, _) = world(20);
+    configure(
+        &world,
+        &format!("{{ kind = \"federated\", azure_pipelines = \"{CONNECTION}\" }}"),
+    );
+    let right = answering(json!({"oidcToken": world.read("token")}).to_string());
+    let wrong = answering_with("401 Unauthorized", String::new());
+    for (endpoint, code, words) in [
+        (right, 0, ""),
+        (
+            wrong,
+            4,
+            "Azure Pipelines gives this job no token (HTTP 401)",
+        ),
+    ] {
+        let planned = plan(
+            &world,
+            &[
+                ("SYSTEM_OIDCREQUESTURI", &endpoint),
+                ("SYSTEM_ACCESSTOKEN", "request-token"),
+            ],
+        );
+        assert_eq!(planned.code, Some(code), "{planned:?}");
+        let said = folded(&format!("{}{}", planned.stderr, planned.stdout));
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+/// A program in the place of `az`: what it was asked for, and what it answers.
+#[cfg(unix)]
+#[test]
+fn whoever_signed_in_to_the_azure_cli_is_who_acts() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (world, _) = world(20);
+    configure(&world, "{ kind = \"azure-cli\" }");
+    let id = world.tenant.client_id().to_string();
+    world.edit(&format!("client_id = \"{id}\"\n"), "");
+    let token = granted(&world)["access_token"].as_str().unwrap().to_owned();
+    let answer =
+        json!({"accessToken": token, "expires_on": 4_102_444_800_u64, "tokenType": "Bearer"});
+    let asked = world.path("asked").display().to_string();
+    std::fs::create_dir(world.path("bin")).unwrap();
+    let program = |text: &str| {
+        let path = world.path("bin/az");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+
+    program(&format!("echo \"$@\" >>{asked}\necho '{answer}'"));
+    let planned = plan(&world, &[("PATH", &path)]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let asked = world.read("asked");
+    // once, however many requests there were
+    let scope = format!("{}/.default", world.server.base_url());
+    let domain = world.tenant.domain();
+    assert_eq!(
+        asked.trim(),
+        format!("account get-access-token -o json --scope {scope} --tenant {domain}")
+    );
+
+    program("echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1");
+    for (path, words) in [
+        (path.as_str(), "Please run 'az login' to setup account."),
+        ("/usr/bin:/bin", "through the Azure CLI failed"),
+    ] {
+        let planned = plan(&world, &[("PATH", path)]);
+        assert_eq!(planned.code, Some(4), "{planned:?}");
+        let said = folded(&format!("{}{}", planned.stderr, planned.stdout));
+        assert!(
+            said.contains(words) && said.contains("az login --tenant"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_person_signs_in_with_the_code_that_is_shown() {
+    let domain = "contoso.onmicrosoft.com";
+    let permissions = [
+        "User-PasswordProfile.ReadWrite.All",
+        "User.Read.All",
+        "RoleManagement.Read.Directory",
+        "GroupMember.Read.All",
+        "AdministrativeUnit.Read.All",
+        "Domain.Read.All",
+        "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    ];
+    let app = App::new("Rotation by people").public_client();
+    let app = permissions.into_iter().fold(app, App::delegated_permission);
+    let grace = User::new(format!("grace@{domain}"))
+        .role(Role::USER_ADMINISTRATOR)
+        .role(Role::GLOBAL_READER);
+    let tenant = Tenant::demo(60).first_app(app).user(grace);
+    let world = World::of(Server::start_blocking(Config::default().tenant(tenant)).unwrap());
+    configure(&world, "{ kind = \"device-code\" }");
+    let mut command = world.command(&["apply", "--format", "json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("enter the code") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "no code was shown");
+    }
+    assert!(
+        line.contains("to sign in to tenant contoso.onmicrosoft.com, open http://"),
+        "{line}"
+    );
+    let code = line.trim().rsplit(' ').next().unwrap();
+    let grace = world.tenant.user(&format!("grace@{domain}")).unwrap();
+    assert!(world.tenant.approve_sign_in(code, grace.id), "{line}");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    let applied = crate::world::wait(child);
+    let report: Value = serde_json::from_str(&applied.stdout).unwrap();
+    assert!(report["rotated"].as_u64() > Some(10), "{report} {rest}");
+    // Grace may rotate others, and not herself
+    assert_eq!(
+        world
+            .tenant
+            .user(&format!("grace@{domain}"))
+            .unwrap()
+            .password_sets,
+        0
+    );
+    world.assert_no_password_is_lost();
 }
 
 /// What the simulator grants the app for its secret.
