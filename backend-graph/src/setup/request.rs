@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::wanted::{Step, Through, Wanted, iso};
 use crate::address::GraphRoot;
-use crate::config::GraphConfig;
+use crate::cloud::Cloud;
 use crate::consent::admin_consent;
 use crate::error::ConfigError;
 use crate::permission::Permissions;
@@ -73,16 +73,21 @@ pub struct SetupRequest {
 }
 
 impl ByHand {
-    /// What brings `wanted` into the tenant of `config`. Nothing is sent.
+    /// What brings `wanted` into `tenant` of `cloud`, done at the time `now`. Nothing is sent.
     ///
     /// # Errors
     /// [`ConfigError`] for a cloud that cannot work.
-    pub fn new(config: &GraphConfig, wanted: &Wanted, now: Timestamp) -> Result<Self, ConfigError> {
-        let cloud = config.cloud.endpoints()?;
+    pub fn new(
+        cloud: &Cloud,
+        tenant: &str,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<Self, ConfigError> {
+        let cloud = cloud.endpoints()?;
         let graph = GraphRoot::new(cloud.graph);
         let ids = Ids {
-            principal: "{service principal}".to_owned(),
-            graph: "{Microsoft Graph}".to_owned(),
+            principal: "{service-principal}".to_owned(),
+            graph: "{microsoft-graph}".to_owned(),
             group: "{group}".to_owned(),
         };
         let find = |app_id: &str, id: &str| SetupRequest {
@@ -95,7 +100,7 @@ impl ByHand {
             let request = Request::adding(wanted, step, &ids, known_app_role, &graph, now);
             let id = match step {
                 Step::ServicePrincipal => {
-                    ", unless it is there; the `id` of the answer is {service principal} below"
+                    ", unless it is there; the `id` of the answer is {service-principal} below"
                 }
                 Step::Group => ", unless it is there; the `id` of the answer is {group} below",
                 _ => "",
@@ -121,7 +126,7 @@ impl ByHand {
         requests.extend(permissions.map(|step| add(&step)));
         requests.extend(role.iter().map(add));
         Ok(Self {
-            admin_consent: admin_consent(&cloud.authority, &config.tenant, &wanted.client_id),
+            admin_consent: admin_consent(&cloud.authority, tenant, &wanted.client_id),
             requests,
         })
     }

@@ -2,6 +2,7 @@
 
 mod credential;
 mod secret;
+pub(crate) mod setup;
 pub(crate) mod store;
 
 use std::sync::Arc;
@@ -140,7 +141,7 @@ fn backend(
     rate: &RateControl,
     credentials: &mut Credentials,
 ) -> Result<GraphBackend, ConfigError> {
-    let at = At { config, index };
+    let at = At::tenant(config, index);
     let credential = credentials.of(&at, tenant)?;
     let client_id = tenant.client_id.as_deref();
     let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
@@ -156,17 +157,26 @@ fn backend(
     GraphBackend::new(graph).map_err(|error| at.refused(&error))
 }
 
-/// A tenant's place in the configuration.
+/// A place in the configuration: a tenant's, or that of whoever sets tenants up.
 struct At<'a> {
     config: &'a Config,
-    index: usize,
+    place: Vec<Step<'static>>,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn tenant(config: &'a Config, index: usize) -> Self {
+        let place = vec![Step::Key("tenant"), Step::Index(index)];
+        Self { config, place }
+    }
+
+    fn setup(config: &'a Config) -> Self {
+        let place = vec![Step::Key("setup")];
+        Self { config, place }
+    }
+
     fn steps<'k>(&self, keys: &[&'k str]) -> Vec<Step<'k>> {
-        let tenant = [Step::Key("tenant"), Step::Index(self.index)];
         let keys = keys.iter().copied().map(Step::Key);
-        tenant.into_iter().chain(keys).collect()
+        self.place.iter().copied().chain(keys).collect()
     }
 
     fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {

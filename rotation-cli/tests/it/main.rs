@@ -23,6 +23,7 @@ mod history;
 mod interrupt;
 mod kill;
 mod leak;
+mod mend;
 mod outcomes;
 mod proof;
 mod recover;
@@ -32,6 +33,7 @@ mod recover;
 mod server;
 #[cfg(all(feature = "openbao", feature = "postgres"))]
 mod servers;
+mod setup;
 mod stores;
 mod tenants;
 mod world;
