@@ -152,7 +152,7 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
         (
             format!("[setup]\nclient = \"x\"\n{STORE}{TENANT}"),
             2,
-            vec!["unknown field `client`", "expected `client_id`"],
+            vec!["unknown field `client`", "`client_id`"],
         ),
         (
             format!(
