@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Endpoint {
+    /// `/{tenant}/adminconsent` of the authority
+    AdminConsent,
     /// `/directory/administrativeUnits/{id}/members`
     AdministrativeUnitMembers,
     /// `/directory/administrativeUnits`, with or without id
@@ -155,6 +157,7 @@ impl<'a> Route<'a> {
         let decoded: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match segments.as_slice() {
+            [tenant, "adminconsent"] => Self::new(Endpoint::AdminConsent, tenant),
             [tenant, "oauth2", "v2.0", "token"] => Self::new(Endpoint::Token, tenant),
             [tenant, "oauth2", "v2.0", "devicecode"] => Self::new(Endpoint::DeviceCode, tenant),
             [_, "discovery", "instance"]

@@ -236,6 +236,7 @@ fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> io::Result<Serv
             .map(Federation::new)
             .collect::<io::Result<_>>()?,
         permissions: app.permissions,
+        required: app.required,
         delegated: app.delegated,
         public_client: app.public_client,
     })

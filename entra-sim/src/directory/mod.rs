@@ -84,6 +84,21 @@ impl Directory {
         apps.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Makes a service principal for an app that is registered in some tenant; `None` if it has one here.
+    pub(crate) fn bring_in(&self, app: &ServicePrincipal) -> Option<Arc<ServicePrincipal>> {
+        let new = Arc::new(ServicePrincipal {
+            id: Uuid::new_v4(),
+            permissions: Vec::new(),
+            delegated: Vec::new(),
+            ..app.clone()
+        });
+        self.change_service_principals(|apps| {
+            let is_new = apps.iter().all(|known| known.client_id != app.client_id);
+            is_new.then(|| apps.push(Arc::clone(&new)))
+        })?;
+        Some(new)
+    }
+
     /// Adds, changes or removes service principals.
     pub(crate) fn change_service_principals<T>(
         &self,

@@ -35,6 +35,8 @@ pub(crate) struct ServicePrincipal {
     pub(crate) federations: Vec<Federation>,
     /// Application permissions of Microsoft Graph.
     pub(crate) permissions: Vec<String>,
+    /// Those that its registration asks for.
+    pub(crate) required: Vec<String>,
     /// People sign in to it, and it keeps no credential.
     pub(crate) public_client: bool,
     /// Delegated permissions consented to for all users.

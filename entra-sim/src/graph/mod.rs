@@ -91,7 +91,8 @@ impl Call<'_> {
             Endpoint::Users => users::list(self),
             Endpoint::UsersCount => users::count(self),
             Endpoint::Unknown => Err(self.unknown_segment()),
-            Endpoint::Batch
+            Endpoint::AdminConsent
+            | Endpoint::Batch
             | Endpoint::DeviceCode
             | Endpoint::Discovery
             | Endpoint::RoleAssignmentRequests

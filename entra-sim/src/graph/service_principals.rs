@@ -62,17 +62,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Reply, GraphError> {
             "The appId '{app_id}' of the service principal does not reference a valid application object."
         ))
     })?;
-    let app = Arc::new(ServicePrincipal {
-        id: Uuid::new_v4(),
-        permissions: Vec::new(),
-        delegated: Vec::new(),
-        ..ServicePrincipal::clone(&registered.app)
-    });
-    let created = call.directory.change_service_principals(|apps| {
-        let is_new = apps.iter().all(|known| known.client_id != app.client_id);
-        is_new.then(|| apps.push(Arc::clone(&app)))
-    });
-    created.ok_or_else(|| {
+    let app = call.directory.bring_in(&registered.app).ok_or_else(|| {
         GraphError::conflict(format!(
             "The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use."
         ))

@@ -5,7 +5,9 @@
 
 mod assertion;
 mod claims;
+mod consent;
 pub(crate) use claims::Claims;
+pub(crate) use consent::admin_consent;
 mod device;
 pub(crate) use device::{Devices, answer as device_code};
 mod discovery;

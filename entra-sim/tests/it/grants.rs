@@ -353,3 +353,33 @@ async fn each_write_needs_its_permission_and_a_person_a_role_too() {
         assert_ne!(post(&person, &path, &sent).await.0, 403, "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_administrators_consent_brings_an_app_in_with_what_it_asks_for() {
+    let asking = app().asks_for("User.Read.All").asks_for("Domain.Read.All");
+    let home = Tenant::new("home.example").app(asking);
+    let config = entra_sim::Config::default().tenants([tenant().app(admin()), home]);
+    let server = Server::start(config).await.unwrap();
+    let page = |app: Uuid| {
+        let url = format!(
+            "{}/{}/adminconsent",
+            server.base_url(),
+            server.tenant().id()
+        );
+        reqwest::get(format!("{url}?client_id={app}&state=7"))
+    };
+    for _ in 0..2 {
+        let answer = page(APP).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(
+            answer
+                .text()
+                .await
+                .unwrap()
+                .ends_with("state=7&admin_consent=True")
+        );
+        let here = server.tenant().app(APP).unwrap();
+        assert_eq!(here.permissions, ["User.Read.All", "Domain.Read.All"]);
+    }
+    assert_eq!(page(Uuid::nil()).await.unwrap().status(), 400);
+}
