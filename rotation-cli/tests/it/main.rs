@@ -24,6 +24,7 @@ mod interrupt;
 mod kill;
 mod leak;
 mod mend;
+mod onboarding;
 mod outcomes;
 mod proof;
 mod recover;
