@@ -19,6 +19,7 @@ use crate::aadsts::{self, TokenError};
 use crate::assertion::Assertion;
 use crate::azure_cli;
 use crate::config::{Credential, GraphConfig};
+use crate::consent::Consent;
 use crate::device_code::{self, DeviceCode, Person};
 use crate::error::ConfigError;
 use crate::kept::Kept;
@@ -198,6 +199,7 @@ impl fmt::Debug for Token {
 struct SignIn {
     tenant: String,
     client_id: String,
+    consent: Consent,
     proof: Proof,
     options: ClientOptions,
 }
@@ -235,6 +237,7 @@ impl SignIn {
         Ok(Self {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
+            consent: Consent::new(authority, config),
             proof,
             options: ClientOptions {
                 cloud: Some(Arc::new(cloud.into())),
@@ -297,7 +300,9 @@ impl SignIn {
             Proof::AzureCli => return azure_cli::explain(error, &self.place()),
             Proof::Person { .. } | Proof::Secret(_) => (None, None),
         };
-        aadsts::explain(error, &self.place(), known, presented.as_deref())
+        let mut error = aadsts::explain(error, &self.place(), known, presented.as_deref());
+        error.problem.fix = self.consent.linked(error.problem.fix.take());
+        error
     }
 
     /// What we were doing, for the front of an error.

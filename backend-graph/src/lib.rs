@@ -52,6 +52,8 @@ mod date;
 mod device_code;
 mod directory;
 mod error;
+#[cfg(test)]
+mod errors_page;
 mod federation;
 mod form;
 mod groups;

@@ -62,12 +62,12 @@ fn fleet() -> Vec<Broken> {
         sign_in(
             65_001,
             "no consent in this tenant",
-            "grant the app admin consent",
+            "/adminconsent?client_id=",
         ),
         sign_in(
             700_016,
             "does not exist in this tenant",
-            "check `tenant` and `client_id`",
+            "/adminconsent?client_id=",
         ),
         sign_in(
             7_000_222,
