@@ -153,6 +153,19 @@ impl TokenSource {
         Ok(())
     }
 
+    /// Lets go of whatever token there is.
+    pub(crate) fn forget_all(&self) {
+        let mut held = self.held();
+        // what made the last one makes another
+        if let Ok(credential) = self.sign_in.credential() {
+            *held = Held {
+                credential,
+                generation: held.generation + 1,
+                last: None,
+            };
+        }
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // Nothing can panic half-way through a change, so a poisoned value is a whole one.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)

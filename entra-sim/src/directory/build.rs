@@ -56,6 +56,7 @@ impl Directory {
             service_principals,
             custom_roles: tenant.custom_roles,
             banned: Banned::new(&tenant.banned_words),
+            password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
             switches: tenant.switches,
             accounts: people.accounts,

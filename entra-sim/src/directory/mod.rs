@@ -37,6 +37,8 @@ pub(crate) struct Directory {
     pub(crate) service_principals: Vec<ServicePrincipal>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned: Banned,
+    /// After how many days passwords expire, if they do.
+    pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
     accounts: Vec<Account>,
