@@ -71,7 +71,7 @@ async fn look(
     tenants: &[Tenant],
 ) -> Result<Vec<Checklist>, Failure> {
     let mut lists = vec![check_store(config).await?];
-    let check = async |tenant: Tenant| check_in(config, common, &tenant).await;
+    let check = async |tenant: Tenant| check_in(common, &tenant).await;
     let at_once = config.engine.tenants_at_once;
     let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
     let mut names = HashMap::new();
@@ -107,7 +107,6 @@ async fn check_store(config: &Config) -> Result<Checklist, Failure> {
 
 /// The checklist of one tenant, and its GUID if it let us in.
 async fn check_in(
-    config: &Config,
     common: &Common,
     tenant: &Tenant,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
@@ -134,13 +133,13 @@ async fn check_in(
     list.take(check_tenant(&tenant.name, &caller));
     let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
     list.right(who);
-    check_roles(&caller, config.policy.rules, &mut list);
-    let accounts = Accounts::count(config, common, tenant, &caller).await;
+    check_roles(&caller, tenant.policy.rules, &mut list);
+    let accounts = Accounts::count(common, tenant, &caller).await;
     match accounts {
         Ok(accounts) => accounts.tell(&mut list),
         Err(error) => list.unless_known(&error),
     }
-    time::check_expiry(tenant, &config.policy, &mut list).await;
+    time::check_expiry(tenant, &tenant.policy, &mut list).await;
     check_throttle(tenant, &mut list);
     let id = caller.tenant;
     (list, Some(id))
