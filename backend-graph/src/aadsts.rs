@@ -263,6 +263,24 @@ fn root(error: &azure_core::Error) -> &azure_core::Error {
     root
 }
 
+/// The tables of this file as `docs/errors.md` shows them.
+#[cfg(test)]
+pub(crate) fn documented() -> String {
+    let mut page = String::new();
+    for row in ROWS {
+        let codes: Vec<_> = row
+            .codes
+            .iter()
+            .map(|code| format!("AADSTS{code}"))
+            .collect();
+        page += &format!("| {} | {} | {} |\n", codes.join(", "), row.means, row.fix);
+    }
+    for (oauth, means, fix) in OAUTH {
+        page += &format!("| any other with `{oauth}` | {means} | {fix} |\n");
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

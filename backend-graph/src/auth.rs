@@ -19,6 +19,7 @@ use crate::aadsts::{self, TokenError};
 use crate::assertion::Assertion;
 use crate::azure_cli;
 use crate::config::{Credential, GraphConfig};
+use crate::consent::Consent;
 use crate::device_code::{self, DeviceCode, Person};
 use crate::error::ConfigError;
 use crate::kept::Kept;
@@ -152,6 +153,19 @@ impl TokenSource {
         Ok(())
     }
 
+    /// Lets go of whatever token there is.
+    pub(crate) fn forget_all(&self) {
+        let mut held = self.held();
+        // what made the last one makes another
+        if let Ok(credential) = self.sign_in.credential() {
+            *held = Held {
+                credential,
+                generation: held.generation + 1,
+                last: None,
+            };
+        }
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // Nothing can panic half-way through a change, so a poisoned value is a whole one.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -198,6 +212,7 @@ impl fmt::Debug for Token {
 struct SignIn {
     tenant: String,
     client_id: String,
+    consent: Consent,
     proof: Proof,
     options: ClientOptions,
 }
@@ -235,6 +250,7 @@ impl SignIn {
         Ok(Self {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
+            consent: Consent::new(authority, config),
             proof,
             options: ClientOptions {
                 cloud: Some(Arc::new(cloud.into())),
@@ -297,7 +313,9 @@ impl SignIn {
             Proof::AzureCli => return azure_cli::explain(error, &self.place()),
             Proof::Person { .. } | Proof::Secret(_) => (None, None),
         };
-        aadsts::explain(error, &self.place(), known, presented.as_deref())
+        let mut error = aadsts::explain(error, &self.place(), known, presented.as_deref());
+        error.problem.fix = self.consent.linked(error.problem.fix.take());
+        error
     }
 
     /// What we were doing, for the front of an error.

@@ -3,17 +3,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::stream::{BoxStream, StreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Outcome, Password, Problem,
-    RateController, RotationBackend, SetPassword, SignIn,
+    Account, AccountId, AccountQuery, BackendError, Caller, Clock, Outcome, Password, Problem,
+    RateController, RotationBackend, SetPassword, SignIn, SystemClock,
 };
 
 use crate::batch;
 use crate::body::password_body;
 use crate::caller::caller;
 use crate::client::{Call, Client};
-use crate::config::GraphConfig;
+use crate::config::{Credential, GraphConfig};
+use crate::date::at_authority;
+use crate::domains::{self, PasswordExpiry};
 use crate::error::ConfigError;
 use crate::listing;
 use crate::outcome::outcome;
@@ -43,6 +45,7 @@ use crate::users;
 pub struct GraphBackend {
     client: Arc<Client>,
     password_flow: Arc<PasswordFlow>,
+    certificate_expires: Option<Timestamp>,
     pim: bool,
     max_batch: usize,
 }
@@ -59,6 +62,10 @@ impl GraphBackend {
         Ok(Self {
             password_flow: Arc::new(PasswordFlow::new(&config, &authority, &client.http)?),
             client: Arc::new(client),
+            certificate_expires: match &config.credential {
+                Credential::Certificate(certificate) => Some(certificate.until()),
+                _ => None,
+            },
             pim: config.pim,
             max_batch: config.max_batch,
         })
@@ -76,6 +83,32 @@ impl GraphBackend {
     /// Those of signing in, and those of [`caller`](RotationBackend::caller) for a token that shows nobody.
     pub async fn permissions(&self) -> Result<Permissions, BackendError> {
         Permissions::read(&self.client, self.pim).await
+    }
+
+    /// The domains of the tenant whose passwords live in it and expire.
+    ///
+    /// # Errors
+    /// [`BackendError`] if they cannot be read, for which Domain.Read.All is needed.
+    pub async fn expiring_passwords(&self) -> Result<Vec<PasswordExpiry>, BackendError> {
+        domains::expiring(&self.client).await
+    }
+
+    /// How far this machine's clock is ahead of the authority's, to the second, which tells the time to anybody; `None` if it
+    /// does not answer. What a certificate signs is good for ten minutes by both clocks.
+    pub async fn clock_ahead(&self) -> Option<SignedDuration> {
+        let there = at_authority(&self.client, self.password_flow.url()).await?;
+        Some(SystemClock.now().duration_since(there))
+    }
+
+    /// The last moment at which the certificate is good, if it is one that signs in.
+    #[must_use]
+    pub fn certificate_expires(&self) -> Option<Timestamp> {
+        self.certificate_expires
+    }
+
+    /// Forgets the token: permissions that were granted since show in a new one only.
+    pub fn sign_in_anew(&self) {
+        self.client.forget_token();
     }
 
     /// Sets the passwords of one batch. What the directory turned away with the others, it is asked alone.

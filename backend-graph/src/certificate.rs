@@ -167,6 +167,11 @@ impl ClientCertificate {
         })
     }
 
+    /// The end of its validity.
+    pub(crate) fn until(&self) -> Timestamp {
+        self.until
+    }
+
     /// # Errors
     /// If the certificate is not valid `now`, which Entra would refuse without saying so.
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), CertificateError> {

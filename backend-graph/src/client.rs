@@ -130,6 +130,11 @@ impl Client {
         self.tokens.token().await.map_err(SendError::Token)
     }
 
+    /// Has the next request fetch a new token.
+    pub(crate) fn forget_token(&self) {
+        self.tokens.forget_all();
+    }
+
     async fn exchange(&self, call: &Call, token: &Token) -> Result<Answer, SendError> {
         let place = call.url.place(call.method.clone());
         let mut request = self

@@ -102,6 +102,16 @@ impl Consent {
         )
     }
 
+    /// `fix`, with the page where an administrator does it if it is to consent to the app.
+    pub(crate) fn linked(&self, fix: Option<String>) -> Option<String> {
+        match fix {
+            Some(fix) if fix.ends_with("admin consent in this tenant") => {
+                Some(format!("{fix}: {}", self.url))
+            }
+            fix => fix,
+        }
+    }
+
     pub(crate) fn tenant(&self) -> &str {
         &self.tenant
     }

@@ -1,10 +1,24 @@
 use jiff::Timestamp;
+use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap};
+
+use crate::client::Client;
 
 /// When the server answered, by its own clock (RFC 9110, 6.6.1). `None` if it does not say, or says it wrong.
 pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     date.try_into().ok()
+}
+
+/// The time by the clock of the authority that gives out tokens at `token_url`, which it tells with a document that anybody
+/// may read (<https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc>).
+pub(crate) async fn at_authority(client: &Client, token_url: &Url) -> Option<Timestamp> {
+    let mut url = token_url.clone();
+    let tenant = url.path_segments()?.next()?.to_owned();
+    let document = [&tenant, "v2.0", ".well-known", "openid-configuration"];
+    url.path_segments_mut().ok()?.clear().extend(document);
+    let answer = client.http.get(url).send().await.ok()?;
+    date(answer.headers())
 }
 
 #[cfg(test)]

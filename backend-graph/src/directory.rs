@@ -2,30 +2,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rotation_core::{Account, AccountId, BackendError, Holdings, Scope, UnitId};
-use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::answer::Need;
 use crate::claims;
 use crate::client::Client;
-use crate::page::Pages;
+use crate::domains;
 use crate::roles::Roles;
 use crate::units;
 use crate::users::User;
-
-pub(crate) const READ_DOMAINS: Need = Need {
-    to: "read the tenant's domains",
-    permission: "Domain.Read.All",
-    pim: false,
-};
-
-/// <https://learn.microsoft.com/graph/api/resources/domain>
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Domain {
-    id: String,
-    authentication_type: String,
-}
 
 /// What must be known of a tenant before the first of its accounts can be described.
 pub(crate) struct Directory {
@@ -38,7 +22,7 @@ impl Directory {
     pub(crate) async fn read(client: &Arc<Client>, pim: bool) -> Result<Self, BackendError> {
         let claims = claims::read(client).await?;
         let (roles, federated) =
-            futures::try_join!(Roles::read(client, pim), federated_domains(client))?;
+            futures::try_join!(Roles::read(client, pim), domains::federated(client))?;
         let units = units_of_caller(client, &roles, claims.oid).await?;
         Ok(Self {
             roles,
@@ -71,21 +55,6 @@ impl Directory {
         holdings.units = self.units.get(&user.id).cloned().unwrap_or_default();
         Some(holdings)
     }
-}
-
-/// The domains whose passwords live at another identity provider
-/// (<https://learn.microsoft.com/graph/api/domain-list>).
-async fn federated_domains(client: &Arc<Client>) -> Result<HashSet<String>, BackendError> {
-    let query = "$select=id,authenticationType";
-    let first = client.graph.url(&["domains"], query);
-    let domains: Vec<Domain> = Pages::new(Arc::clone(client), first, &READ_DOMAINS)
-        .all()
-        .await?;
-    Ok(domains
-        .into_iter()
-        .filter(|domain| domain.authentication_type.eq_ignore_ascii_case("federated"))
-        .map(|domain| domain.id.to_ascii_lowercase())
-        .collect())
 }
 
 /// Who is in the administrative units that the caller's roles are scoped to: to a caller without such roles, units do

@@ -52,7 +52,10 @@ mod consent;
 mod date;
 mod device_code;
 mod directory;
+mod domains;
 mod error;
+#[cfg(test)]
+mod errors_page;
 mod federation;
 mod form;
 mod groups;
@@ -81,6 +84,7 @@ pub use certificate::{CertificateError, ClientCertificate};
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use device_code::{DeviceCode, DevicePrompt};
+pub use domains::PasswordExpiry;
 pub use error::ConfigError;
 pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};

@@ -205,3 +205,45 @@ impl Fix {
         text.to_owned()
     }
 }
+
+/// The table of this file as `docs/errors.md` shows it.
+#[cfg(test)]
+pub(crate) fn documented(consent: &Consent) -> String {
+    let mut page = String::new();
+    for row in ROWS {
+        let status = match row.status {
+            Any => "any other".to_owned(),
+            Class(class) => format!("other {class}xx"),
+            Is(status) => status.to_string(),
+        };
+        let says = match row.says {
+            Anything => String::new(),
+            ClaimsChallenge => " with a claims challenge".to_owned(),
+            Code(code) => format!(" `{code}`"),
+            Message(words) => format!(" \"…{words}…\""),
+            NothingOfGraph => " without an error of Graph's".to_owned(),
+            RetryAfter => " with `Retry-After`".to_owned(),
+        };
+        let (outcome, fix) = match row.verdict {
+            Applied => ("applied", String::new()),
+            Refused(_, fix) => ("refused", fix.text(consent)),
+            Throttled { ambiguous: false } => (
+                "throttled",
+                "the run waits, and sends the same password".to_owned(),
+            ),
+            Throttled { ambiguous: true } => (
+                "throttled, perhaps applied",
+                "the run waits, and sends the same password".to_owned(),
+            ),
+            Unknown(fix) => (
+                "unknown",
+                format!(
+                    "the run sends the same password again; {}",
+                    fix.text(consent)
+                ),
+            ),
+        };
+        page += &format!("| {status}{says} | {outcome} | {fix} |\n");
+    }
+    page
+}

@@ -237,6 +237,26 @@ fn holds_token(body: &[u8]) -> bool {
     })
 }
 
+/// The table of this file as `docs/errors.md` shows it.
+#[cfg(test)]
+pub(crate) fn documented() -> String {
+    let mut page = String::new();
+    for row in ROWS {
+        let codes: Vec<_> = row
+            .codes
+            .iter()
+            .map(|code| format!("AADSTS{code}"))
+            .collect();
+        let (means, fix) = match row.says {
+            Right => ("the password is right; something else is wanted", ""),
+            Wrong => ("the password is wrong", ""),
+            Nothing(means, fix) => (means, fix),
+        };
+        page += &format!("| {} | {means} | {fix} |\n", codes.join(", "));
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -5,7 +5,7 @@ use rotation_core::{BackendError, Caller, CallerKind};
 use crate::answer::Need;
 use crate::claims;
 use crate::client::Client;
-use crate::directory::READ_DOMAINS;
+use crate::domains::READ_DOMAINS;
 use crate::groups::{READ_ELIGIBLE, READ_GROUPS};
 use crate::roles::{READ_ASSIGNMENTS, READ_ELIGIBILITIES};
 use crate::units::READ_UNITS;

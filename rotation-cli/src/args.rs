@@ -98,7 +98,7 @@ pub(crate) enum Command {
     /// See it work: a simulated tenant on this machine, rotated over HTTP
     Demo(Demo),
     /// Check everything a run needs, in every tenant, and say how to mend what is wrong; changes nothing
-    Doctor,
+    Doctor(Doctor),
     /// Say whether an account may be rotated, by which role, and if not, why not and what would do
     Explain(Explain),
     /// Print passwords of the policy, and touch nothing
@@ -127,6 +127,14 @@ pub(crate) struct Sharded {
     /// Only the tenants of this shard: 3/16 is every 16th from the 3rd on, in the order of their ids as configured
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Look again until all is well, for so long at most (15m unless said): what was granted may take minutes to be known
+    /// everywhere
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "15m")]
+    pub(crate) wait: Option<humantime::Duration>,
 }
 
 #[derive(Debug, clap::Args)]

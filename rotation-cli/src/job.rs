@@ -137,11 +137,10 @@ fn check_reviewed(plan: &ReviewedPlan, config: &Config, ready: &Ready) -> Result
         .cloned()
         .collect();
     tenants.extend(excused);
-    plan.check(&config.policy.fingerprint(), &tenants)
-        .map_err(|error| {
-            Failure::preflight(miette::miette!(
-                help = "make and review a new plan: rotation plan --out plan.json",
-                "the plan no longer matches, so nothing was sent: {error}"
-            ))
-        })
+    plan.check(&config.policies(), &tenants).map_err(|error| {
+        Failure::preflight(miette::miette!(
+            help = "make and review a new plan: rotation plan --out plan.json",
+            "the plan no longer matches, so nothing was sent: {error}"
+        ))
+    })
 }

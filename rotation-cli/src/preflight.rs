@@ -103,8 +103,8 @@ pub(crate) async fn check(
         }
         if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
-            findings.tell(check_role(&caller, config.policy.rules));
-            if config.policy.verify == Verify::SignIn {
+            findings.tell(check_role(&caller, tenant.policy.rules));
+            if tenant.policy.verify == Verify::SignIn {
                 findings.tell(Ok(WHAT_SIGN_IN_NEEDS.to_owned()));
             }
         }

@@ -62,7 +62,7 @@ pub(crate) async fn survey(
     obstructed: &mut Vec<Obstructed>,
 ) -> Result<Vec<Surveyed>, Failure> {
     let look = async |tenant: ReadyTenant| {
-        let policy = config.policy.clone();
+        let policy = tenant.tenant.policy.clone();
         let engine = tenant.tenant.engine(config, policy, &store.store)?;
         let due = count(&engine, &tenant, common, selection, named).await?;
         Ok::<_, Failure>((tenant, engine, due))

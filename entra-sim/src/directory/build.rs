@@ -55,6 +55,7 @@ impl Directory {
             domains: tenant.domains,
             custom_roles: tenant.custom_roles,
             banned: Banned::new(&tenant.banned_words),
+            password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
             switches: tenant.switches,
             first_app: service_principals.first().map(Arc::clone),

@@ -38,6 +38,8 @@ pub(crate) struct Directory {
     pub(crate) domains: Vec<(String, Authentication)>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned: Banned,
+    /// After how many days passwords expire, if they do.
+    pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
     /// As it was at the start, whatever became of its service principal.

@@ -29,7 +29,7 @@ pub(crate) fn domains(call: &Call<'_>) -> Result<Reply, GraphError> {
                     "isRoot": true,
                     "isVerified": true,
                     "passwordNotificationWindowInDays": 14,
-                    "passwordValidityPeriodInDays": NEVER_EXPIRES,
+                    "passwordValidityPeriodInDays": call.directory.password_validity.unwrap_or(NEVER_EXPIRES),
                     "state": null,
                     "supportedServices": ["Email", "OfficeCommunicationsOnline"],
                 }),

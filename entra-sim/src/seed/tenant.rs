@@ -41,6 +41,7 @@ pub struct Tenant {
     pub(crate) units: Vec<Unit>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned_words: Vec<String>,
+    pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
     pub(crate) throttle: Option<Throttle>,
@@ -66,10 +67,18 @@ impl Tenant {
             units: Vec::new(),
             custom_roles: Vec::new(),
             banned_words: Vec::new(),
+            password_validity: None,
             replication_lag: Duration::ZERO,
             switches: Switches::default(),
             throttle: None,
         }
+    }
+
+    /// Lets passwords expire after so many days, as in tenants that were made before 2021.
+    #[must_use]
+    pub fn password_validity(mut self, days: u32) -> Self {
+        self.password_validity = Some(days);
+        self
     }
 
     /// Sets the tenant id, which is otherwise made up.

@@ -41,7 +41,7 @@ pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure
             Ok((caller, accounts)) => {
                 accounts.iter().for_each(|account| named.see(account));
                 explained.extend(accounts.iter().map(|account| {
-                    Explained::new(&tenant.name, &caller, account, &config.policy, clock::now())
+                    Explained::new(&tenant.name, &caller, account, &tenant.policy, clock::now())
                 }));
             }
             Err(problem) => {

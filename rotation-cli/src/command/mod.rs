@@ -28,7 +28,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(&common, args).await,
         Command::Audit(args) => audit::run(&common, &args),
         Command::Demo(args) => demo::run(common, args).await,
-        Command::Doctor => doctor::run(&common).await,
+        Command::Doctor(args) => doctor::run(&common, &args).await,
         Command::Explain(args) => explain::run(&common, &args).await,
         Command::Generate(args) => generate::run(&common, &args),
         Command::Init => init::run(&common),

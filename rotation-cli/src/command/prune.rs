@@ -22,7 +22,10 @@ struct Pruned {
 
 pub(super) async fn run(common: &Common, args: &Prune) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let keep = args.keep.unwrap_or(config.policy.keep_previous);
+    // where tenants differ, as many as the one that keeps most
+    let policies = config.tenants.iter().map(|tenant| &tenant.policy);
+    let most = policies.map(|policy| policy.keep_previous).max();
+    let keep = args.keep.or(most).unwrap_or(config.policy.keep_previous);
     let mut filter = Filter::of(common)?;
     // a store that is not there is not made to prune it
     let reader = stored::open(&config, Identities::none()).await?;

@@ -126,10 +126,10 @@ impl Document {
         ConfigError::from_toml(&self.path, &self.text, error.message(), place, also)
     }
 
-    /// The key of `[policy]` that `message` names first in backticks.
-    pub(super) fn key_named_in(&self, message: &str) -> Option<String> {
+    /// The key of the table at `steps` that `message` names first in backticks.
+    pub(super) fn key_named_in(&self, steps: &[Step<'_>], message: &str) -> Option<String> {
         let table = DeTable::parse(&self.text).ok()?;
-        let policy = table.get_ref().get("policy")?.get_ref().as_table()?;
+        let policy = value(table.get_ref(), steps)?.get_ref().as_table()?;
         let mut quoted = message.split('`').skip(1).step_by(2);
         quoted
             .find(|name| policy.contains_key(*name))

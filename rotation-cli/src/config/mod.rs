@@ -28,6 +28,7 @@ use rotation_core::Policy;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
 
 /// A configuration that was read whole, with the text that it was read from.
 #[derive(Debug)]
@@ -109,6 +110,12 @@ pub(crate) struct Tenant {
     pub(crate) cloud: Cloud,
     #[serde(default = "yes")]
     pub(crate) pim: bool,
+    /// What differs from `[policy]`, which is read once more for what it leaves out.
+    #[serde(rename = "policy")]
+    _overrides: Option<Policy>,
+    /// What holds in this tenant.
+    #[serde(skip)]
+    pub(crate) policy: Policy,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,6 +160,7 @@ impl Config {
             setup,
             tenants,
         } = document.parse()?;
+        let tenants = with_policies(tenants, &policy, &document)?;
         let config = Self {
             policy,
             stores: Stores::read(&document)?,
@@ -171,6 +179,22 @@ impl Config {
         &self.document
     }
 
+    /// A fingerprint that changes with any setting of any policy: it binds a plan to those it was made for.
+    pub(crate) fn policies(&self) -> String {
+        if self
+            .tenants
+            .iter()
+            .all(|tenant| tenant.policy == self.policy)
+        {
+            return self.policy.fingerprint();
+        }
+        let mut all = Sha256::new();
+        for tenant in &self.tenants {
+            all.update(format!("{} {}\n", tenant.id, tenant.policy.fingerprint()));
+        }
+        format!("sha256:{:x}", all.finalize())
+    }
+
     /// The audit record, unless there is to be none.
     pub(crate) fn audit_path(&self) -> Option<PathBuf> {
         self.audit
@@ -179,7 +203,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        check_policy(&self.policy, &self.document)?;
+        check_policy(&self.policy, &self.document, &[Step::Key("policy")])?;
         self.engine.check(&self.document)?;
         if let Some(credential) = &self.setup.credential {
             let at = [Step::Key("setup"), Step::Key("credential")];
@@ -201,6 +225,8 @@ impl Config {
                     .error(&at, message)
                     .with_help("remove one of the two"));
             }
+            let at = [Step::Key("tenant"), Step::Index(index), Step::Key("policy")];
+            check_policy(&tenant.policy, &self.document, &at)?;
             if let Some(credential) = &tenant.credential {
                 let at = [
                     Step::Key("tenant"),
@@ -223,19 +249,58 @@ pub(crate) fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
     }
     let document = Document::read(path)?;
     let OnlyPolicy { policy } = document.parse()?;
-    check_policy(&policy, &document)?;
+    check_policy(&policy, &document, &[Step::Key("policy")])?;
     Ok(policy)
 }
 
-fn check_policy(policy: &Policy, document: &Document) -> Result<(), ConfigError> {
+/// Gives each tenant the policy that holds there: `policy`, but for what its own table says.
+fn with_policies(
+    mut tenants: Vec<Tenant>,
+    policy: &Policy,
+    document: &Document,
+) -> Result<Vec<Tenant>, ConfigError> {
+    let common: Option<toml::Table> = document.at(&[Step::Key("policy")])?;
+    let common = common.unwrap_or_default();
+    for (index, tenant) in tenants.iter_mut().enumerate() {
+        let at = [Step::Key("tenant"), Step::Index(index), Step::Key("policy")];
+        tenant.policy = match document.at::<toml::Table>(&at)? {
+            None => policy.clone(),
+            Some(own) => {
+                let mut both = common.clone();
+                both.extend(own);
+                // each half was read as a policy before, so both are one
+                let both = Policy::deserialize(toml::Value::Table(both));
+                let both = both.map_err(|error| document.error(&at, error.message()))?;
+                sparing_too(both, policy)
+            }
+        };
+    }
+    Ok(tenants)
+}
+
+/// `own`, which spares whatever `common` spares: nobody means to rotate break-glass accounts by naming others.
+fn sparing_too(mut own: Policy, common: &Policy) -> Policy {
+    for (own, common) in [
+        (&mut own.break_glass, &common.break_glass),
+        (&mut own.exclude, &common.exclude),
+    ] {
+        let missing = common.iter().filter(|one| !own.contains(one));
+        let missing: Vec<_> = missing.cloned().collect();
+        own.extend(missing);
+    }
+    own
+}
+
+fn check_policy(policy: &Policy, document: &Document, at: &[Step<'_>]) -> Result<(), ConfigError> {
     let Err(error) = policy.generator() else {
         return Ok(());
     };
     let error = error.to_string();
-    let named = document.key_named_in(&error);
-    let steps: Vec<_> = std::iter::once("policy")
-        .chain(named.as_deref())
-        .map(Step::Key)
+    let named = document.key_named_in(at, &error);
+    let steps: Vec<_> = at
+        .iter()
+        .copied()
+        .chain(named.as_deref().map(Step::Key))
         .collect();
     Err(document.error(&steps, error))
 }

@@ -386,3 +386,38 @@ fn every_kind_of_credential_has_its_own_keys() {
         assert!(shown.contains("rotation.toml:9"), "{credential}: {shown}");
     }
 }
+
+#[test]
+fn a_tenant_may_have_a_policy_of_its_own_which_spares_whatever_all_spare() {
+    let text = format!(
+        "[policy]\nmax_age = \"30d\"\nlength = 20\nbreak_glass = [\"a@x.example\"]\nexclude = [\"kind:guest\"]\n{STORE}{TENANT}\
+         [tenant.policy]\nlength = 40\nexclude = [\"b@x.example\"]\n{}",
+        TENANT.replace("contoso", "fabrikam")
+    );
+    let config = Config::of(Document::of(&text.replace("KEY", KEY))).unwrap();
+    let [own, common] = config.tenants.as_slice() else {
+        panic!("two tenants");
+    };
+    assert_eq!(common.policy, config.policy);
+    assert_eq!((own.policy.length, config.policy.length), (40, 20));
+    assert_eq!(own.policy.max_age, config.policy.max_age);
+    assert_eq!(own.policy.break_glass, config.policy.break_glass);
+    let spared: Vec<_> = own.policy.exclude.iter().map(ToString::to_string).collect();
+    assert_eq!(spared, ["b@x.example", "kind:guest"]);
+    // a plan is bound to all of them
+    assert_ne!(config.policies(), config.policy.fingerprint());
+
+    for (own, line, words) in [
+        ("lenght = 40", 11, "did you mean `length`?"),
+        ("length = 4", 11, "length"),
+        ("length = \"x\"", 11, "invalid type"),
+        ("canary = -1", 11, "invalid value"),
+    ] {
+        let shown = error(&format!("{STORE}{TENANT}[tenant.policy]\n{own}\n"));
+        assert!(shown.contains(words), "{own}: {shown}");
+        assert!(
+            shown.contains(&format!("rotation.toml:{line}")),
+            "{own}: {shown}"
+        );
+    }
+}

@@ -27,6 +27,8 @@ pub(crate) struct Tenant {
     /// As in the configuration.
     pub(crate) name: String,
     pub(crate) backend: Arc<GraphBackend>,
+    /// What holds there.
+    pub(crate) policy: Policy,
 }
 
 impl Tenant {
@@ -73,6 +75,7 @@ pub(crate) fn tenants(
                 place,
                 name: tenant.id.clone(),
                 backend: Arc::new(backend),
+                policy: tenant.policy.clone(),
             })
         })
         .collect()

@@ -1,7 +1,12 @@
 //! `rotation doctor` over a fleet in which every tenant is broken in its own way: every fault is named with its fix, none is
 //! invented.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
 use entra_sim::{App, Effect, Endpoint, Fault, Role, Tenant};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
 use serde_json::Value;
 
 use crate::world::World;
@@ -62,12 +67,12 @@ fn fleet() -> Vec<Broken> {
         sign_in(
             65_001,
             "no consent in this tenant",
-            "grant the app admin consent",
+            "/adminconsent?client_id=",
         ),
         sign_in(
             700_016,
             "does not exist in this tenant",
-            "check `tenant` and `client_id`",
+            "/adminconsent?client_id=",
         ),
         sign_in(
             7_000_222,
@@ -209,4 +214,117 @@ fn a_tenant_that_is_configured_by_id_and_by_domain_is_noticed() {
             .contains("the same tenant as"),
         "{lists:#?}"
     );
+}
+
+/// What the doctor says with this mark in the only tenant, and the fix.
+fn said(world: &World, args: &[&str], finding: &str) -> String {
+    let output = world.run(&[&["doctor", "--format", "json"], args].concat());
+    let lists: Vec<Value> = serde_json::from_str(&output.stdout).unwrap();
+    let checks = lists[1]["checks"].as_array().unwrap().iter();
+    let found = checks.filter(|check| check["finding"] == finding);
+    let says = found.map(|check| format!("{} → {}\n", check["says"], check["fix"]));
+    says.collect()
+}
+
+#[test]
+fn a_clock_that_is_off_is_named_and_is_why_a_certificate_is_refused() {
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2100, 1, 1);
+    let pem = params.self_signed(&key).unwrap().pem();
+    let app = App::rotation().secret("s").with_certificate(&pem);
+    let world = World::with([Tenant::demo(70).first_app(app)]);
+    world.write("both.pem", &format!("{pem}{}", key.serialize_pem()));
+    assert!(!said(&world, &[], "note").contains("clock"));
+    world.server.advance(Duration::from_secs(3_600));
+    let notes = said(&world, &[], "note");
+    assert!(notes.contains("this machine's clock is"), "{notes}");
+    assert!(notes.contains("behind that of the directory"), "{notes}");
+    let secret = world.read("rotation.toml");
+    let secret = secret.lines().find(|line| line.starts_with("credential"));
+    world.edit(
+        secret.unwrap(),
+        "credential = { kind = \"certificate\", file = \"both.pem\" }",
+    );
+    let wrong = said(&world, &[], "wrong");
+    assert!(wrong.contains("AADSTS700024"), "{wrong}");
+    assert!(wrong.contains("behind that of the directory"), "{wrong}");
+}
+
+#[test]
+fn a_certificate_that_soon_expires_is_named() {
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    for (days, finding, says) in [
+        (10, "note", "the certificate expires on 20"),
+        (400, "right", "the certificate is good until 20"),
+    ] {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a certificate is good by this machine's clock"
+        )]
+        let now = std::time::SystemTime::now();
+        params.not_after = (now + Duration::from_secs(days * 86_400)).into();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let world =
+            World::with([Tenant::demo(70).first_app(App::rotation().with_certificate(&pem))]);
+        world.write("both.pem", &format!("{pem}{}", key.serialize_pem()));
+        let text = world.read("rotation.toml");
+        let secret = text.lines().find(|line| line.starts_with("credential"));
+        world.edit(
+            secret.unwrap(),
+            "credential = { kind = \"certificate\", file = \"both.pem\" }",
+        );
+        let found = said(&world, &[], finding);
+        assert!(found.contains(says), "{found}");
+    }
+}
+
+#[test]
+fn passwords_that_expire_before_they_are_rotated_are_named() {
+    for (tenant, finding, says) in [
+        (
+            Tenant::demo(70),
+            "right",
+            "passwords do not expire by themselves",
+        ),
+        (
+            Tenant::demo(70).password_validity(60),
+            "note",
+            "expire after 60 days, and are rotated after 90",
+        ),
+        (
+            Tenant::demo(70).password_validity(365),
+            "right",
+            "expire after 365 days, and are rotated sooner",
+        ),
+    ] {
+        let found = said(&World::with([tenant]), &[], finding);
+        assert!(found.contains(says), "{found}");
+    }
+}
+
+#[test]
+fn the_doctor_waits_until_what_was_granted_is_known() {
+    let world = World::with([Tenant::demo(70).first_app(App::rotation().without_roles())]);
+    let mut command = world.command(&["doctor", "--wait", "2m"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("1 thing to mend: see ✗; looking again until all is well, for "),
+        "{line}"
+    );
+    let app = world.tenant.service_principal_id();
+    world
+        .tenant
+        .grant_role(app, Role::USER_ADMINISTRATOR, None)
+        .unwrap();
+    let output = crate::world::wait(child);
+    assert_eq!(output.code, Some(3), "{output:?}");
+    assert!(output.stdout.contains("a run would work"), "{output:?}");
 }

@@ -485,3 +485,84 @@ fn killed_at_any_moment_every_tenant_is_completed_by_the_next_run() {
     assert_eq!(touched.collect::<BTreeSet<_>>().len(), 1);
     world.assert_no_password_is_lost();
 }
+
+/// An administrator takes away, in the middle of a run, what the app needs in one tenant.
+#[test]
+fn what_is_taken_away_mid_run_stops_its_tenant_alone_and_loses_nothing() {
+    const TAKEN: usize = 1;
+    let refused = || on_patch_in(TAKEN, Effect::status(403)).skip(60);
+    let expired = || on_patch_in(TAKEN, Effect::status(401)).skip(60);
+    let no_consent = || {
+        let fault = Fault::new(Effect::aadsts(65001)).endpoint(Endpoint::Token);
+        fault.tenant(domain(TAKEN)).skip(1)
+    };
+    for (what, faults, cause) in [
+        ("role", vec![refused()], "lacks User-PasswordProfile"),
+        (
+            "consent",
+            vec![expired(), no_consent()],
+            "no consent in this tenant",
+        ),
+    ] {
+        let world = World::with((0..3).map(|index| Tenant::demo_at(&domain(index), 900)));
+        for fault in faults {
+            world.server.add_fault(fault);
+        }
+        let ended = world.run(&["apply", "--format", "json"]);
+        assert_eq!(ended.code, Some(5), "{what}: {ended:?}");
+        let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let tenants = by_tenant(&summary);
+        let well = count(tenants[0], "rotated");
+        for (index, tenant) in tenants.iter().enumerate() {
+            let rotated = count(tenant, "rotated");
+            if index != TAKEN {
+                assert_eq!(rotated, well, "{what}: {tenant}");
+                continue;
+            }
+            assert!((60..=80).contains(&rotated), "{what}: {tenant}");
+            assert!(
+                tenant["stopped"].to_string().contains(cause),
+                "{what}: {tenant}"
+            );
+            let lost = count(tenant, "failed") + count(tenant, "unsettled");
+            // never more are under way than twice what went well
+            assert!(
+                lost <= 20 + 2 * rotated,
+                "{what}: it went on and on: {tenant}"
+            );
+        }
+        world.assert_no_password_is_lost();
+
+        // granted again, the rest is done, and nothing is left over
+        world.server.clear_faults();
+        let again = world.run(&["apply", "--format", "json"]);
+        assert_eq!(again.code, Some(3), "some are denied: {again:?}");
+        let summary: Value = serde_json::from_str(&again.stdout).unwrap();
+        assert_eq!(count(&summary, "unsettled"), 0, "{what}: {summary}");
+        assert_eq!(count(&summary, "failed"), 0, "{what}: {summary}");
+        world.assert_no_password_is_lost();
+    }
+}
+
+#[test]
+fn each_tenant_is_rotated_by_its_own_policy() {
+    let world = World::with((0..2).map(tenant));
+    let text = world.read("rotation.toml") + "[tenant.policy]\nlength = 40\n";
+    world.write("rotation.toml", &text);
+    let planned = world.run(&["plan", "--out", "plan.json"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let applied = world.run(&["apply", "plan.json"]);
+    assert_eq!(applied.code, Some(3), "some are denied: {applied:?}");
+    let mut lengths = BTreeSet::new();
+    for revealed in world.reveal(&[]) {
+        let domain = revealed.upn.split('@').nth(1).unwrap().to_owned();
+        lengths.insert((domain, revealed.password.len()));
+    }
+    let expected = [(domain(0), 24), (domain(1), 40)];
+    assert_eq!(lengths, BTreeSet::from(expected));
+
+    // a plan is bound to it
+    world.edit("length = 40", "length = 41");
+    let applied = world.run(&["apply", "plan.json"]);
+    assert_eq!(applied.code, Some(4), "{applied:?}");
+}

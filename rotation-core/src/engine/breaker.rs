@@ -2,6 +2,9 @@
 
 use crate::{AccountResult, Policy, StopReason};
 
+/// So many accounts may be under way at once before any went well: a full batch.
+const UNPROVED: usize = 20;
+
 pub(super) struct Breaker<'a> {
     policy: &'a Policy,
     tried: u64,
@@ -23,6 +26,10 @@ impl<'a> Breaker<'a> {
     pub(super) fn allows(&self, under_way: usize, most: usize) -> bool {
         let begun = self.tried + under_way as u64;
         let canary_done = self.tried >= self.policy.canary;
+        // what is under way when things go wrong fails as a whole: never more than twice what went well
+        let went_well = self.tried - self.failures;
+        let proved = usize::try_from(2 * went_well).unwrap_or(usize::MAX);
+        let most = most.min(proved.max(UNPROVED));
         under_way < most && (canary_done || begun < self.policy.canary)
     }
 

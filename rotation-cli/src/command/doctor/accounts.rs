@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 use rotation_core::{
     Account, AssignmentState, BackendError, Caller, Capability, Decision, Denial, Known, Planner,
-    Problem, RoleId, RotationBackend, SkipReason, capability, least_role,
+    Problem, RoleId, RotationBackend, RuleSet, SkipReason, capability, least_role,
 };
 
 use super::checklist::Checklist;
 use crate::args::Common;
 use crate::clock;
-use crate::config::Config;
 use crate::output;
 use crate::wiring::{self, Tenant};
 
@@ -28,12 +27,11 @@ pub(super) struct Accounts {
 impl Accounts {
     /// Looks at every account that the command line asks for.
     pub(super) async fn count(
-        config: &Config,
         common: &Common,
         tenant: &Tenant,
         caller: &Caller,
     ) -> Result<Self, BackendError> {
-        let planner = Planner::new(config.policy.clone(), caller.clone(), clock::now());
+        let planner = Planner::new(tenant.policy.clone(), caller.clone(), clock::now());
         let mut accounts = tenant.backend.accounts(wiring::query(common));
         let mut counted = Self::default();
         while let Some(account) = accounts.try_next().await? {
@@ -42,7 +40,7 @@ impl Accounts {
             let reach = match decision {
                 Decision::Skip {
                     why: SkipReason::NotDue { .. },
-                } => capability(caller, &account, config.policy.rules),
+                } => capability(caller, &account, tenant.policy.rules),
                 Decision::Skip { why } => {
                     counted.all += 1;
                     *counted.left_out.entry(why.to_string()).or_default() += 1;
@@ -51,18 +49,18 @@ impl Accounts {
                 Decision::Rotate { by, .. } => Capability::Allowed { by },
                 Decision::Deny { because } => Capability::Denied { because },
             };
-            counted.add(&account, reach, config);
+            counted.add(&account, reach, tenant.policy.rules);
         }
         Ok(counted)
     }
 
-    fn add(&mut self, account: &Account, reach: Capability, config: &Config) {
+    fn add(&mut self, account: &Account, reach: Capability, rules: RuleSet) {
         self.all += 1;
         match reach {
             Capability::Allowed { .. } => self.reached += 1,
             Capability::Denied { because } => {
                 let holdings = account.holdings.as_ref();
-                let role = holdings.and_then(|held| least_role(held, config.policy.rules));
+                let role = holdings.and_then(|held| least_role(held, rules));
                 let reasons = self.unreached.entry(role).or_default();
                 *reasons.entry(words(&because)).or_default() += 1;
             }

@@ -68,6 +68,12 @@ impl Checklist {
         self.add(Finding::Note, says.into(), None);
     }
 
+    /// A run works, and something had better be otherwise.
+    pub(super) fn advise(&mut self, problem: &Problem) {
+        let (says, fix) = (problem.message.clone(), problem.fix.clone());
+        self.add(Finding::Note, says, fix);
+    }
+
     pub(super) fn wrong(&mut self, problem: &Problem) {
         let (says, fix) = (problem.message.clone(), problem.fix.clone());
         self.add(Finding::Wrong, says, fix);

@@ -2,16 +2,19 @@
 
 mod accounts;
 mod checklist;
+mod time;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::StreamExt;
 use rotation_core::{
     AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend, RuleSet,
 };
+use tokio::time::Instant;
 
-use crate::args::{Common, Format, Sharded};
+use crate::args::{Common, Doctor, Format, Sharded};
 use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -23,18 +26,27 @@ use crate::wiring::{self, Tenant};
 use accounts::Accounts;
 use checklist::Checklist;
 
-pub(super) async fn run(common: &Common) -> Result<Exit, Failure> {
+/// How long after a look we look again, with `--wait`.
+const PAUSE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let tenants = wiring::tenants(&config, common, Sharded::default())?;
-    let mut lists = vec![check_store(&config).await?];
-    let check = async |tenant: Tenant| check_in(&config, common, &tenant).await;
-    let mut checks = pin!(in_order(tenants, config.engine.tenants_at_once, check));
-    let mut names = HashMap::new();
-    while let Some((mut list, id)) = checks.next().await {
-        if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
-            list.wrong(&configured_twice(&twin));
-        }
-        lists.push(list);
+    let until = args.wait.map(|wait| Instant::now() + wait.into());
+    let mut lists = look(&config, common, &tenants).await?;
+    while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
+        && !left.is_zero()
+        && lists.iter().any(|list| list.wrongs() > 0)
+    {
+        let (what, left_for) = (conclusion(&lists), output::span(left));
+        output::note(&format!(
+            "{what}; looking again until all is well, for {left_for} more"
+        ));
+        tokio::time::sleep(PAUSE.min(left)).await;
+        tenants
+            .iter()
+            .for_each(|tenant| tenant.backend.sign_in_anew());
+        lists = look(&config, common, &tenants).await?;
     }
     match common.format {
         Format::Json => output::json(&lists)?,
@@ -50,6 +62,26 @@ pub(super) async fn run(common: &Common) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     })
+}
+
+/// The checklists of the store and of each tenant.
+async fn look(
+    config: &Config,
+    common: &Common,
+    tenants: &[Tenant],
+) -> Result<Vec<Checklist>, Failure> {
+    let mut lists = vec![check_store(config).await?];
+    let check = async |tenant: Tenant| check_in(common, &tenant).await;
+    let at_once = config.engine.tenants_at_once;
+    let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
+    let mut names = HashMap::new();
+    while let Some((mut list, id)) = checks.next().await {
+        if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
+            list.wrong(&configured_twice(&twin));
+        }
+        lists.push(list);
+    }
+    Ok(lists)
 }
 
 fn conclusion(lists: &[Checklist]) -> String {
@@ -75,14 +107,18 @@ async fn check_store(config: &Config) -> Result<Checklist, Failure> {
 
 /// The checklist of one tenant, and its GUID if it let us in.
 async fn check_in(
-    config: &Config,
     common: &Common,
     tenant: &Tenant,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
-    if !check_permissions(tenant, &mut list).await {
+    let clock_off = time::clock_off(tenant).await;
+    if !check_permissions(tenant, clock_off.as_ref(), &mut list).await {
         return (list, None);
     }
+    if let Some(off) = &clock_off {
+        list.advise(off);
+    }
+    time::check_certificate(tenant, &mut list);
     let caller = match tenant.backend.caller().await {
         Ok(caller) => caller,
         Err(error) => {
@@ -97,23 +133,33 @@ async fn check_in(
     list.take(check_tenant(&tenant.name, &caller));
     let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
     list.right(who);
-    check_roles(&caller, config.policy.rules, &mut list);
-    let accounts = Accounts::count(config, common, tenant, &caller).await;
+    check_roles(&caller, tenant.policy.rules, &mut list);
+    let accounts = Accounts::count(common, tenant, &caller).await;
     match accounts {
         Ok(accounts) => accounts.tell(&mut list),
         Err(error) => list.unless_known(&error),
     }
+    time::check_expiry(tenant, &tenant.policy, &mut list).await;
     check_throttle(tenant, &mut list);
     let id = caller.tenant;
     (list, Some(id))
 }
 
 /// Whether the tenant let us in.
-async fn check_permissions(tenant: &Tenant, list: &mut Checklist) -> bool {
+async fn check_permissions(
+    tenant: &Tenant,
+    clock_off: Option<&Problem>,
+    list: &mut Checklist,
+) -> bool {
     let permissions = match tenant.backend.permissions().await {
         Ok(permissions) => permissions,
         Err(error) => {
-            list.wrong(&problem(&error));
+            let mut problem = problem(&error);
+            if let Some(off) = clock_off {
+                let fix = problem.fix.unwrap_or_default();
+                problem.fix = Some(format!("{}, {fix}", off.message));
+            }
+            list.wrong(&problem);
             return false;
         }
     };

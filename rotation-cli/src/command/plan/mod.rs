@@ -46,11 +46,7 @@ async fn plan(
     ready: Ready,
     path: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    let header = PlanHeader::new(
-        clock::now(),
-        config.policy.fingerprint(),
-        ready.plan_tenants(),
-    );
+    let header = PlanHeader::new(clock::now(), config.policies(), ready.plan_tenants());
     let document =
         Document::begin(path, common.format, &header).map_err(|error| unwritable(path, &error))?;
     let mut sink = Sink {
@@ -112,7 +108,7 @@ async fn decide(
     named: &Named,
     path: Option<&Path>,
 ) -> Result<Result<Spooled, BackendError>, Failure> {
-    let policy = config.policy.clone();
+    let policy = tenant.tenant.policy.clone();
     let engine = tenant.tenant.engine(config, policy, &store.store)?;
     let plan = engine.plan_as(tenant.caller.clone(), wiring::query(common));
     let plan = plan.await;

@@ -123,7 +123,7 @@ async fn changed(
     // whatever a run would make of it
     let policy = Policy {
         drift: Drift::Report,
-        ..config.policy.clone()
+        ..tenant.tenant.policy.clone()
     };
     let engine = tenant.tenant.engine(config, policy, &store.store)?;
     let plan = engine.plan_as(tenant.caller.clone(), wiring::query(common));

@@ -1,0 +1,77 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rotation_core::BackendError;
+use serde::Deserialize;
+
+use crate::answer::Need;
+use crate::client::Client;
+use crate::page::Pages;
+
+pub(crate) const READ_DOMAINS: Need = Need {
+    to: "read the tenant's domains",
+    permission: "Domain.Read.All",
+    pim: false,
+};
+
+/// What a domain whose passwords never expire says; it may also say nothing.
+const NEVER: i64 = 2_147_483_647;
+
+/// A domain of a tenant whose passwords expire
+/// (<https://learn.microsoft.com/graph/api/resources/domain>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PasswordExpiry {
+    /// The domain.
+    pub domain: String,
+    /// After how many days a password that was not changed no longer signs in, unless the account says otherwise.
+    pub days: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Domain {
+    id: String,
+    authentication_type: String,
+    password_validity_period_in_days: Option<i64>,
+}
+
+impl Domain {
+    fn is_federated(&self) -> bool {
+        self.authentication_type.eq_ignore_ascii_case("federated")
+    }
+}
+
+/// The domains whose passwords live at another identity provider.
+pub(crate) async fn federated(client: &Arc<Client>) -> Result<HashSet<String>, BackendError> {
+    let domains = read(client, "id,authenticationType").await?;
+    let federated = domains.into_iter().filter(Domain::is_federated);
+    Ok(federated
+        .map(|domain| domain.id.to_ascii_lowercase())
+        .collect())
+}
+
+/// The domains whose passwords live here and expire.
+pub(crate) async fn expiring(client: &Arc<Client>) -> Result<Vec<PasswordExpiry>, BackendError> {
+    let domains = read(client, "id,authenticationType,passwordValidityPeriodInDays").await?;
+    let own = domains.into_iter().filter(|domain| !domain.is_federated());
+    let expiring = own.filter_map(|domain| {
+        let days = domain
+            .password_validity_period_in_days
+            .filter(|days| *days < NEVER)?;
+        Some(PasswordExpiry {
+            domain: domain.id,
+            days: u32::try_from(days).ok()?,
+        })
+    });
+    Ok(expiring.collect())
+}
+
+/// <https://learn.microsoft.com/graph/api/domain-list>
+async fn read(client: &Arc<Client>, properties: &str) -> Result<Vec<Domain>, BackendError> {
+    let first = client
+        .graph
+        .url(&["domains"], &format!("$select={properties}"));
+    let pages = Pages::new(Arc::clone(client), first, &READ_DOMAINS);
+    Ok(pages.all().await?)
+}
