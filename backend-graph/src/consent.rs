@@ -55,10 +55,12 @@ impl Consent {
                 "add the application permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}"
             ),
             Who::AzureCli => format!(
-                "the Azure CLI cannot be given {permission}: sign in by `device-code` through an app that has it; or                  whoever signed in lacks a role that lets them read it, such as Global Reader"
+                "the Azure CLI cannot be given {permission}: sign in by `device-code` through an app that has it; or \
+                 whoever signed in lacks a role that lets them read it, such as Global Reader"
             ),
             Who::Person => format!(
-                "add the delegated permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}; and                  whoever signs in needs a role that lets them read it, such as Global Reader"
+                "add the delegated permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}; and \
+                 whoever signs in needs a role that lets them read it, such as Global Reader"
             ),
         }
     }

@@ -25,6 +25,8 @@ use crate::client::{Call, Client, SendError};
 use crate::config::GraphConfig;
 use crate::error::ConfigError;
 use present::Group;
+#[cfg(test)]
+pub(crate) use refusal::documented;
 use refusal::{Doing, refusal};
 use request::Request;
 

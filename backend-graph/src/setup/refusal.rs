@@ -81,35 +81,96 @@ pub(super) fn refusal(answer: &Answer, doing: &Doing, consent: &Consent) -> Back
     }
 }
 
-fn with_fix(problem: Problem, answer: &Answer, doing: &Doing) -> Problem {
-    let message = answer
-        .error
-        .as_ref()
-        .and_then(|error| error.message.as_deref());
-    let says = |part: &str| message.is_some_and(|message| message.contains(part));
-    let fix = match (answer.code(), &doing.step) {
-        (Some("AadPremiumLicenseRequired"), _) => {
-            "Privileged Identity Management takes Entra ID P2 or Governance: assign the role directly, or license the tenant"
+/// A refusal that a person can do something about. The first row that fits decides.
+struct Row {
+    when: When,
+    means: &'static str,
+    fix: &'static str,
+}
+
+enum When {
+    /// Graph's code.
+    Code(&'static str),
+    /// Anything else while the group is created.
+    CreatingGroup,
+    /// Part of Graph's message.
+    Message(&'static str),
+}
+
+impl When {
+    fn fits(&self, answer: &Answer, doing: &Doing) -> bool {
+        match self {
+            Self::Code(code) => answer.code() == Some(code),
+            Self::CreatingGroup => doing.adds && doing.step == Step::Group,
+            Self::Message(part) => {
+                let message = answer
+                    .error
+                    .as_ref()
+                    .and_then(|error| error.message.as_deref());
+                message.is_some_and(|message| message.contains(part))
+            }
         }
-        // <https://learn.microsoft.com/graph/identity-governance-pim-rules-overview>
-        (Some("RoleAssignmentRequestPolicyValidationFailed"), _) if says("ExpirationRule") => {
-            "the role's settings in Privileged Identity Management limit how long an assignment may last: ask for less, or \
-             change them"
+    }
+}
+
+/// The rules are those of <https://learn.microsoft.com/graph/identity-governance-pim-rules-overview>; the other answers were
+/// seen in the field.
+const ROWS: &[Row] = &[
+    Row {
+        when: When::Code("AadPremiumLicenseRequired"),
+        means: "Privileged Identity Management takes Entra ID P2 or Governance",
+        fix: "assign the role directly, or license the tenant",
+    },
+    Row {
+        when: When::Message("ExpirationRule"),
+        means: "the role's settings in Privileged Identity Management limit how long an assignment may last",
+        fix: "ask for less time, or change them",
+    },
+    Row {
+        when: When::Message("JustificationRule"),
+        means: "the role's settings in Privileged Identity Management want a justification",
+        fix: "give one",
+    },
+    Row {
+        when: When::Code("RoleAssignmentRequestPolicyValidationFailed"),
+        means: "the role's settings in Privileged Identity Management want more, such as a second factor or a ticket",
+        fix: "change them, or assign the role directly",
+    },
+    Row {
+        when: When::Message("valid application object"),
+        means: "no such app is registered for this tenant",
+        fix: "check `client_id` and `cloud`; an app comes into other tenants than its own only if it is registered as multitenant",
+    },
+    Row {
+        when: When::CreatingGroup,
+        means: "the tenant lets nobody create a role-assignable group: it takes Entra ID P1, and there are 500 at most",
+        fix: "assign the role directly, or license the tenant",
+    },
+];
+
+fn with_fix(mut problem: Problem, answer: &Answer, doing: &Doing) -> Problem {
+    match ROWS.iter().find(|row| row.when.fits(answer, doing)) {
+        Some(Row { means, fix, .. }) => {
+            problem.message = format!("{}: {means}", problem.message);
+            problem.with_fix(*fix)
         }
-        (Some("RoleAssignmentRequestPolicyValidationFailed"), _) if says("JustificationRule") => {
-            "the role's settings in Privileged Identity Management want a justification: give one"
-        }
-        (Some("RoleAssignmentRequestPolicyValidationFailed"), _) => {
-            "the role's settings in Privileged Identity Management want more than this, such as multifactor authentication or \
-             a ticket: change them, or assign the role directly"
-        }
-        (_, Step::ServicePrincipal) if says("valid application object") => {
-            "check `client_id` and `cloud`; an app comes into other tenants than its own only if it is registered as multitenant"
-        }
-        (_, Step::Group) if doing.adds => {
-            "role-assignable groups take Entra ID P1, and there are 500 at most: assign the role directly, or license the tenant"
-        }
-        _ => return problem,
-    };
-    problem.with_fix(fix)
+        None => problem,
+    }
+}
+
+/// The table of this file as `docs/errors.md` shows it.
+#[cfg(test)]
+pub(crate) fn documented() -> String {
+    let mut page =
+        "| 403 | whoever acts lacks a permission, or a person lacks a role | both are named |\n"
+            .to_owned();
+    for Row { when, means, fix } in ROWS {
+        let when = match when {
+            When::Code(code) => format!("`{code}`"),
+            When::CreatingGroup => "400 when the group is created".to_owned(),
+            When::Message(words) => format!("\"…{words}…\""),
+        };
+        page += &format!("| {when} | {means} | {fix} |\n");
+    }
+    page
 }

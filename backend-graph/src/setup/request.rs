@@ -278,3 +278,18 @@ fn nickname(role: RoleId) -> String {
     let name = format!("password-rotation-{role}").to_lowercase();
     name.replace(' ', "-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_permission_that_is_granted_has_a_known_id() {
+        for pim in [true, false] {
+            for name in Permissions::least(pim) {
+                assert!(!known_app_role(&name).contains('{'), "{name}");
+            }
+        }
+        assert_eq!(known_app_role("Mail.Read"), "{Mail.Read}");
+    }
+}
