@@ -1,5 +1,6 @@
 //! Gives an app what it needs in a tenant, and takes it away again, in the name of an administrator.
 
+mod look;
 mod present;
 mod refusal;
 mod request;
@@ -100,6 +101,13 @@ impl Setup {
             && present.app_role(name).is_none()
         {
             return Err(unknown(name));
+        }
+        if *step == Step::Member && present.group.is_some_and(|group| group.holds_more) {
+            let problem = Problem::new(format!(
+                "{doing}: the group holds other roles too, which the app would come to hold"
+            ));
+            let fix = "take them away from the group, or rename it: then another one is created";
+            return Err(BackendError::Unexpected(problem.with_fix(fix)));
         }
         let app_role = |name: &str| {
             let id = present.app_role(name);

@@ -80,6 +80,31 @@ async fn two_groups_of_the_name_are_not_chosen_between() {
 }
 
 #[tokio::test]
+async fn a_group_that_holds_more_than_the_role_is_neither_joined_nor_deleted() {
+    let name = Wanted::new(APP.to_string()).group_name();
+    let group = Group::role_assignable(&name)
+        .role(Role::USER_ADMINISTRATOR)
+        .role(Role::GLOBAL_ADMINISTRATOR);
+    let server = start(tenant().group(group)).await;
+    let setup = setup(&server, Through::Group);
+    let mut present = setup.read().await.unwrap();
+    assert_eq!(present.missing().last(), Some(&Step::Member));
+    let error = setup.add(&mut present, &Step::Member).await.unwrap_err();
+    assert!(
+        error.to_string().contains("holds other roles too"),
+        "{error}"
+    );
+    assert_eq!(server.tenant().app(APP).unwrap().roles, []);
+    assert_eq!(present.removable(), []);
+    assert!(
+        present
+            .stays()
+            .iter()
+            .any(|why| why.contains("holds other roles too"))
+    );
+}
+
+#[tokio::test]
 async fn what_nobody_knows_was_done_is_said_so_and_not_repeated() {
     let server = start(tenant()).await;
     let setup = setup(&server, Through::Group);

@@ -511,6 +511,10 @@ fn without_a_terminal_and_without_yes_it_shows_what_it_would_do_and_stops() {
 #[cfg(target_os = "linux")]
 #[test]
 fn on_a_terminal_it_asks_and_only_yes_will_do() {
+    if Command::new("script").arg("--version").output().is_err() {
+        println!("skipped: `script`, which makes a terminal, is not installed");
+        return;
+    }
     let world = one();
     for (answer, code) in [("no", 4), ("", 4), ("yes", 0)] {
         let mut command = Command::new("sh");
@@ -576,10 +580,7 @@ fn licences_and_settings_that_stand_in_the_way_are_named() {
         let (code, reports) = reports(&world, way);
         assert_eq!(code, Some(3), "{says}: {reports:?}");
         assert!(
-            reports[0]["problem"]["fix"]
-                .as_str()
-                .unwrap()
-                .contains(says),
+            reports[0]["problem"].to_string().contains(says),
             "{reports:?}"
         );
     }
