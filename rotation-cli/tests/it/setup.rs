@@ -11,7 +11,7 @@ use uuid::{Uuid, uuid};
 use crate::world::{Output, World, output};
 
 const ADMIN: Uuid = uuid!("5e7a0000-0000-4000-8000-00000000ad31");
-const ADMIN_SECRET: &str = "the administrator's secret";
+const ADMIN_SECRET: &str = "administrator-7f3a9c51e0";
 
 /// What setting up takes.
 const RIGHTS: [&str; 4] = [
@@ -534,6 +534,25 @@ fn on_a_terminal_it_asks_and_only_yes_will_do() {
 }
 
 #[test]
+fn neither_the_secret_nor_the_token_of_whoever_acts_is_said_however_loud_it_is() {
+    let world = one();
+    for remove in [&[][..], &["--remove"]] {
+        let args = ["-vvv", "setup", "--yes", "--through", "group"];
+        let said = world.run(&[&args, remove].concat());
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(
+            said.stderr.contains("TRACE"),
+            "the log is not at trace level"
+        );
+        let text = format!("{}{}", said.stdout, said.stderr);
+        // a token is a JWT, which begins so
+        for secret in [ADMIN_SECRET, "eyJ"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_go_together_is_said_before_anything_is_sent() {
     let world = one();
     for (args, says) in [
@@ -624,8 +643,7 @@ fn by_hand(world: &World, requests: &Value) {
     runtime.block_on(async {
         let client = reqwest::Client::new();
         let form = format!(
-            "grant_type=client_credentials&client_id={ADMIN}&client_secret={}&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default",
-            ADMIN_SECRET.replace(' ', "+")
+            "grant_type=client_credentials&client_id={ADMIN}&client_secret={ADMIN_SECRET}&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
         );
         let url = format!("{}/{}/oauth2/v2.0/token", world.server.base_url(), domain(0));
         let request = client.post(url).header("content-type", "application/x-www-form-urlencoded");
