@@ -20,6 +20,8 @@ struct Broken {
     edit: Option<(&'static str, &'static str)>,
     /// What a line with ✗ says, or its fix.
     says: &'static str,
+    /// How many lines have ✗.
+    faults: usize,
     mends: bool,
 }
 
@@ -40,6 +42,7 @@ fn fleet() -> Vec<Broken> {
             tenant,
             edit: None,
             says,
+            faults: 1,
             mends,
         });
     };
@@ -109,6 +112,10 @@ fn fleet() -> Vec<Broken> {
     });
     add("client secret is wrong", false, &|tenant| tenant);
     add("tenant does not exist", false, &|tenant| tenant);
+    // without any permission, each of six is named once
+    for bare in [10, 11] {
+        all[bare].faults = 6;
+    }
     let last = all.len() - 1;
     all[last - 1].edit = Some(("secret.txt", "wrong.txt"));
     all[last].edit = Some(("tenant19", "tenant91"));
@@ -164,6 +171,7 @@ fn setup_mends_the_rights_of_a_broken_fleet_and_leaves_every_other_fault_to_be_s
     for (broken, wrongs) in fleet.iter().zip(&before) {
         let named = wrongs.iter().any(|wrong| wrong.contains(broken.says));
         assert!(named, "{}: {wrongs:#?}", broken.says);
+        assert_eq!(wrongs.len(), broken.faults, "{}: {wrongs:#?}", broken.says);
     }
     let output = world.run(&["setup", "--yes"]);
     // one of them does not exist, so that nobody can act there
