@@ -1,0 +1,2 @@
+//! The rotation engine where the way in is PowerShell.
+#![forbid(unsafe_code)]
