@@ -1,2 +1,5 @@
 //! The rotation engine where the way in is PowerShell.
 #![forbid(unsafe_code)]
+
+mod protocol;
+mod redact;
