@@ -33,7 +33,7 @@ pub(crate) enum Ask<'a> {
     Claims,
     /// Signs in; the secret is the credential's, if it has one.
     Connect(&'a SignInWords),
-    /// Who we are in a domain or in a tenant of the AzureAD module.
+    /// Who we are in a domain or in a tenant of the `AzureAD` module.
     Caller,
     /// Reads from Graph, below its root.
     Get {
@@ -65,11 +65,10 @@ pub(crate) enum Ask<'a> {
         /// Whether its user must choose another one.
         force_change: bool,
     },
-    /// The accounts of a domain or of a tenant of the AzureAD module, in parts.
+    /// The accounts of a domain or of a tenant of the `AzureAD` module, in parts.
     Users {
-        /// Only these object ids and user names.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        named: Option<&'a [String]>,
+        /// Filters of LDAP for a domain; object ids or user names for a tenant, of which none is all.
+        queries: &'a [String],
     },
 }
 
@@ -95,8 +94,9 @@ pub(crate) struct SignInWords {
     /// Where accounts are looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) search_base: Option<String>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(crate) scopes: &'static [&'static str],
+    /// What a person is asked to consent to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scopes: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -214,13 +214,11 @@ mod tests {
             )
         );
         let named = ["O'Brien\"`$(calc);\n\u{e9}\u{1f600}@contoso.com".to_owned()];
-        let users = Ask::Users {
-            named: Some(&named),
-        };
+        let users = Ask::Users { queries: &named };
         assert_eq!(
             text(&users, None),
             concat!(
-                r#"{"id":7,"op":"users","named":["O'Brien\"`$(calc);\n\u00e9\ud83d\ude00@contoso.com"]}"#,
+                r#"{"id":7,"op":"users","queries":["O'Brien\"`$(calc);\n\u00e9\ud83d\ude00@contoso.com"]}"#,
                 "\n"
             )
         );
@@ -241,11 +239,19 @@ mod tests {
     #[test]
     fn an_answer_is_a_part_a_yes_or_an_error() {
         let says = |line: &str| serde_json::from_str::<Answer>(line).map(|answer| answer.says);
-        assert!(matches!(says(r#"{"id":1,"part":[1,2]}"#), Ok(Says::Part(items)) if items.len() == 2));
+        assert!(
+            matches!(says(r#"{"id":1,"part":[1,2]}"#), Ok(Says::Part(items)) if items.len() == 2)
+        );
         assert!(matches!(says(r#"{"id":1,"ok":{}}"#), Ok(Says::Ok(_))));
         let error = says(r#"{"id":1,"error":{"id":"X,Y","sent":true,"new":1}}"#);
         assert!(matches!(error, Ok(Says::Error(record)) if record.sent && record.id == "X,Y"));
-        for line in [r#"{"id":1}"#, r#"{"ok":{}}"#, "{}", "[]", r#"{"id":"1","ok":{}}"#] {
+        for line in [
+            r#"{"id":1}"#,
+            r#"{"ok":{}}"#,
+            "{}",
+            "[]",
+            r#"{"id":"1","ok":{}}"#,
+        ] {
             assert!(says(line).is_err(), "{line}");
         }
     }
