@@ -1,9 +1,9 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rotation_core::{BackendError, Outcome, Problem};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::config::PowerShellConfig;
@@ -17,9 +17,11 @@ use crate::worker::{Lost, Reply, Secret, Worker};
 const ATTEMPTS: usize = 4;
 
 /// The workers of one directory, started when they are needed and again when they have ended.
-pub(crate) struct Pool {
+pub(crate) struct Pool(Arc<Workers>);
+
+struct Workers {
     config: PowerShellConfig,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     state: Mutex<State>,
     /// Which program and dialect go together, once that is known.
     choice: OnceCell<Choice>,
@@ -42,48 +44,47 @@ pub(crate) enum NoReply {
 }
 
 /// A worker for one request. Dropped, it goes back to the others.
-struct Taken<'a> {
-    pool: &'a Pool,
+struct Taken {
+    workers: Arc<Workers>,
     worker: Option<Worker>,
     /// Whether a request may be under way that nobody waits for.
     is_busy: bool,
-    _permit: SemaphorePermit<'a>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Pool {
     pub(crate) fn new(config: PowerShellConfig) -> Self {
         // Each worker would ask the person again.
-        let workers = if config.is_interactive() {
+        let count = if config.is_interactive() {
             1
         } else {
             config.workers
         };
-        Self {
-            permits: Semaphore::new(workers),
+        Self(Arc::new(Workers {
+            permits: Arc::new(Semaphore::new(count)),
             config,
             state: Mutex::default(),
             choice: OnceCell::new(),
-        }
+        }))
     }
 
     pub(crate) fn config(&self) -> &PowerShellConfig {
-        &self.config
+        &self.0.config
     }
 
     /// The dialect that is spoken; starts a worker to know it.
     pub(crate) async fn dialect(&self) -> Result<Dialect, BackendError> {
-        if let Some(choice) = self.choice.get() {
-            return Ok(choice.dialect);
+        if self.0.choice.get().is_none() {
+            self.take().await?;
         }
-        self.take().await?;
-        let choice = self.choice.get().map(|choice| choice.dialect);
+        let choice = self.0.choice.get().map(|choice| choice.dialect);
         choice.ok_or_else(|| BackendError::Unexpected(Problem::new("no dialect was chosen")))
     }
 
     /// What the workers run on.
     pub(crate) async fn diagnosis(&self) -> Result<Diagnosis, BackendError> {
         self.take().await?;
-        let diagnosis = self.state().diagnosis.clone();
+        let diagnosis = self.0.state().diagnosis.clone();
         diagnosis.ok_or_else(|| BackendError::Unexpected(Problem::new("no worker was diagnosed")))
     }
 
@@ -109,47 +110,51 @@ impl Pool {
 
     /// A worker of its own, for a listing that takes as long as its reader.
     pub(crate) async fn start_one(&self) -> Result<Worker, BackendError> {
-        let choice = self.choice.get();
-        let Started {
-            worker,
-            choice,
-            diagnosis,
-        } = start(&self.config, choice).await?;
-        // Whoever comes first decides.
-        self.choice.set(choice).ok();
-        self.state().diagnosis = Some(diagnosis);
-        Ok(worker)
+        self.0.start_one().await
     }
 
-    async fn take(&self) -> Result<Taken<'_>, BackendError> {
+    async fn take(&self) -> Result<Taken, BackendError> {
         let asked = Instant::now();
-        let permit = self.permits.acquire().await.map_err(|_| {
-            BackendError::Unavailable(Problem::new("the PowerShell workers were stopped"))
-        })?;
-        let taken = |worker| Taken {
-            pool: self,
-            worker: Some(worker),
-            is_busy: false,
-            _permit: permit,
-        };
-        while let Some(worker) = self.next_idle() {
+        let permits = Arc::clone(&self.0.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| stopped())?;
+        while let Some(worker) = self.0.next_idle() {
             if !worker.has_ended() {
-                return Ok(taken(worker));
+                return Ok(Taken::new(&self.0, worker, permit));
             }
         }
         // It was tried while we waited: many who wait for a program that does not start do not each try.
-        if let Some((at, error)) = &self.state().failed
+        if let Some((at, error)) = &self.0.state().failed
             && *at > asked
         {
             return Err(error.clone());
         }
-        match self.start_one().await {
-            Ok(worker) => Ok(taken(worker)),
-            Err(error) => {
-                self.state().failed = Some((Instant::now(), error.clone()));
-                Err(error)
+        // In a task of its own, for starting takes longer than some callers wait. The next one finds it started.
+        let workers = Arc::clone(&self.0);
+        let (told, taken) = oneshot::channel();
+        tokio::spawn(async move {
+            let started = workers.start_one().await;
+            let taken = started.map(|worker| Taken::new(&workers, worker, permit));
+            if let Err(error) = &taken {
+                workers.state().failed = Some((Instant::now(), error.clone()));
             }
-        }
+            // Whoever left leaves it to the others.
+            drop(told.send(taken));
+        });
+        taken.await.map_err(|_| stopped())?
+    }
+}
+
+impl Workers {
+    async fn start_one(&self) -> Result<Worker, BackendError> {
+        let Started {
+            worker,
+            choice,
+            diagnosis,
+        } = start(&self.config, self.choice.get()).await?;
+        // Whoever comes first decides.
+        self.choice.set(choice).ok();
+        self.state().diagnosis = Some(diagnosis);
+        Ok(worker)
     }
 
     fn next_idle(&self) -> Option<Worker> {
@@ -161,21 +166,29 @@ impl Pool {
     }
 }
 
-impl Taken<'_> {
+impl Taken {
+    fn new(workers: &Arc<Workers>, worker: Worker, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            workers: Arc::clone(workers),
+            worker: Some(worker),
+            is_busy: false,
+            _permit: permit,
+        }
+    }
+
     async fn ask(&mut self, ask: &Ask<'_>, secret: Option<Secret>) -> Result<Reply, Lost> {
         let Some(worker) = &self.worker else {
             return Err(Lost::NotWritten(Problem::new("no worker was taken")));
         };
         self.is_busy = true;
-        let reply = worker
-            .ask(ask, secret, self.pool.config.request_timeout)
-            .await;
+        let limit = self.workers.config.request_timeout;
+        let reply = worker.ask(ask, secret, limit).await;
         self.is_busy = false;
         reply
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Taken {
     fn drop(&mut self) {
         let Some(worker) = self.worker.take() else {
             return;
@@ -183,7 +196,7 @@ impl Drop for Taken<'_> {
         if worker.has_ended() {
             return;
         }
-        let mut state = self.pool.state();
+        let mut state = self.workers.state();
         // Whoever takes a busy one waits for what it is at, so it comes last.
         if self.is_busy {
             state.idle.push_front(worker);
@@ -193,10 +206,14 @@ impl Drop for Taken<'_> {
     }
 }
 
+fn stopped() -> BackendError {
+    BackendError::Unavailable(Problem::new("the PowerShell workers were stopped"))
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("config", &self.config)
+            .field("config", self.config())
             .finish_non_exhaustive()
     }
 }
