@@ -394,6 +394,23 @@ impl Fake {
 
     fn set(&self, account: &str, password: &str, force: bool) -> Result<Value, Record> {
         let graph = self.graph()?;
+        if self.is_domain() && account.to_uppercase().starts_with("S-1-") {
+            // the domain of a tenant whose accounts are synced from it
+            let (tenant, token) = (self.text("tenant"), self.text("control_token"));
+            let answer = graph.set_on_premises(tenant, token, account, password);
+            let answer = answer.map_err(|error| {
+                let mut record = lost(error);
+                record.sent = true;
+                record
+            })?;
+            return match answer.status {
+                204 => Ok(http(&answer)),
+                _ => Err(Record::new(
+                    "ADIdentityNotFoundException",
+                    "cannot find an object",
+                )),
+            };
+        }
         if self.is_domain() {
             let found = graph
                 .get(&format!("v1.0/users/{}", encoded(account)))

@@ -89,6 +89,26 @@ impl Graph {
         )
     }
 
+    /// Sets a password in the on-premises directory of the simulator.
+    pub(crate) fn set_on_premises(
+        &self,
+        tenant: &str,
+        control_token: &str,
+        account: &str,
+        password: &str,
+    ) -> Result<Answer, String> {
+        let body = serde_json::json!({"password": password}).to_string();
+        let path = format!(
+            "/__control/tenants/{tenant}/onPremises/{}",
+            encoded(account)
+        );
+        let control = Self {
+            base: self.base.clone(),
+            token: control_token.to_owned(),
+        };
+        control.send("POST", &path, Some(("application/json", &body)))
+    }
+
     fn send(&self, method: &str, path: &str, body: Option<(&str, &str)>) -> Result<Answer, String> {
         let (media, body) = body.unwrap_or(("text/plain", ""));
         let request = format!(

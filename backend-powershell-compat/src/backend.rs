@@ -65,6 +65,10 @@ impl PowerShellBackend {
         self.pool.config()
     }
 
+    fn is_domain(&self) -> bool {
+        matches!(self.config().directory, Directory::Domain(_))
+    }
+
     /// What answers in this directory.
     async fn source(&self) -> Result<Source<'_>, BackendError> {
         Ok(match &self.config().directory {
@@ -75,6 +79,15 @@ impl PowerShellBackend {
             Directory::Tenant(_) => Source::AzureAd,
         })
     }
+}
+
+/// Whether `text` is the security id of an account of a domain, in whatever case
+/// (<https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers>).
+fn is_sid(text: &str) -> bool {
+    let numbers = text
+        .get(..9)
+        .filter(|begin| begin.eq_ignore_ascii_case("S-1-5-21-"));
+    numbers.is_some() && text.chars().skip(9).all(|c| c.is_ascii_digit() || c == '-')
 }
 
 enum Source<'a> {
@@ -112,7 +125,7 @@ impl RotationBackend for PowerShellBackend {
         let account = request.account.as_str();
         let place = format!("setting the password of {account}");
         // A user name would be taken by some cmdlets, and mean another account tomorrow.
-        if account.parse::<Uuid>().is_err() {
+        if account.parse::<Uuid>().is_err() && !(self.is_domain() && is_sid(account)) {
             let problem = Problem::new(format!("{place}: found no object id, expected a GUID"));
             let problem = problem.with_fix("plan again");
             return Outcome::Refused(Refusal::new(RefusalReason::AccountMissing, problem));

@@ -36,6 +36,7 @@ mod domain;
 mod ear;
 mod error;
 mod failure;
+mod hybrid;
 mod locate;
 mod outcome;
 mod overheard;
@@ -54,3 +55,4 @@ pub use config::{
 pub use diagnosis::{Diagnosis, Logging};
 pub use dialect::Dialect;
 pub use error::ConfigError;
+pub use hybrid::{HybridBackend, SyncedFrom};

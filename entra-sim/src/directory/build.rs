@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Account, AppCertificate, Assignment, ClientSecret, Directory, Federation, GroupRecord,
-    Seeded, ServicePrincipal, State, UnitRecord,
+    OnPremises, Seeded, ServicePrincipal, State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -59,6 +59,7 @@ impl Directory {
             password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
             switches: tenant.switches,
+            on_premises: OnPremises::default(),
             accounts: people.accounts,
             by_id: people.by_id,
             by_upn: people.by_upn,

@@ -14,6 +14,8 @@ mod holdings;
 pub(crate) use holdings::{Grant, Holdings};
 mod lockout;
 pub(crate) use lockout::{Attempt, Lockout};
+mod on_premises;
+pub(crate) use on_premises::{OnPremises, security_id};
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 
@@ -41,6 +43,7 @@ pub(crate) struct Directory {
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
+    pub(crate) on_premises: OnPremises,
     accounts: Vec<Account>,
     by_id: HashMap<Uuid, usize>,
     by_upn: HashMap<Box<str>, usize>,

@@ -24,6 +24,8 @@ mod interrupt;
 mod kill;
 mod leak;
 mod outcomes;
+#[cfg(unix)]
+mod powershell;
 mod proof;
 mod recover;
 #[cfg(feature = "openbao")]
