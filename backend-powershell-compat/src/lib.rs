@@ -1,2 +1,4 @@
 //! The rotation engine where the way in is PowerShell.
 #![forbid(unsafe_code)]
+
+pub mod script;

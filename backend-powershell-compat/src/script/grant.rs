@@ -1,0 +1,138 @@
+use rotation_core::{RoleId, TenantId};
+use uuid::Uuid;
+
+use super::quote::quote;
+use super::{Environment, Module, ScriptError};
+
+const HEAD: &str = include_str!("head.ps1");
+const MAIN: &str = include_str!("main.ps1");
+
+/// A script that grants apps a directory role and application permissions of Microsoft Graph, tenant after tenant.
+///
+/// Whoever runs it signs in to each tenant, as Privileged Role Administrator or Global Administrator. It finds the
+/// enterprise application by its app id and the role by the id of its template, which it activates where a tenant has
+/// never used the role. It grants what is missing and reads all of it back; run again, it changes nothing. With `-WhatIf` it
+/// only says what is missing. A tenant that fails does not stop the others, but makes the script fail at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantScript {
+    module: Module,
+    role: RoleId,
+    permissions: Vec<String>,
+    targets: Vec<Target>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    tenant: String,
+    app_id: Uuid,
+    environment: Environment,
+}
+
+impl GrantScript {
+    /// A script that uses `module` to grant `role`; in no tenant yet.
+    #[must_use]
+    pub fn new(module: Module, role: RoleId) -> Self {
+        Self {
+            module,
+            role,
+            permissions: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Grants these application permissions of Microsoft Graph, too, by the names of
+    /// <https://learn.microsoft.com/graph/permissions-reference>.
+    #[must_use]
+    pub fn permissions(mut self, permissions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        for permission in permissions.into_iter().map(Into::into) {
+            if !self.permissions.contains(&permission) {
+                self.permissions.push(permission);
+            }
+        }
+        self
+    }
+
+    /// Grants all of it in `tenant`, too, to the app with the application (client) id `app_id`.
+    #[must_use]
+    pub fn tenant(mut self, tenant: &TenantId, app_id: Uuid, environment: Environment) -> Self {
+        self.targets.push(Target {
+            tenant: tenant.as_str().to_owned(),
+            app_id,
+            environment,
+        });
+        self
+    }
+
+    /// The script, in ASCII, to be kept in a file `*.ps1`.
+    ///
+    /// # Errors
+    /// - [`ScriptError::NoTenant`] if there is none.
+    /// - [`ScriptError::NotBuiltIn`] for a custom role, and for one newer than our table of roles.
+    /// - [`ScriptError::Unprintable`] if a tenant or a permission has a character other than printable ASCII.
+    pub fn render(&self) -> Result<String, ScriptError> {
+        if self.targets.is_empty() {
+            return Err(ScriptError::NoTenant);
+        }
+        Ok([HEAD, &self.values()?, self.module.functions(), MAIN].concat())
+    }
+
+    fn values(&self) -> Result<String, ScriptError> {
+        let role = self
+            .role
+            .built_in()
+            .ok_or(ScriptError::NotBuiltIn(self.role))?;
+        let name = quoted("role", &role.display_name, "a name")?;
+        let template = quoted("role", &role.template_id.uuid().to_string(), "an id")?;
+        let permissions: String = self
+            .permissions
+            .iter()
+            .map(|name| quoted("permission", name, "a name such as User.Read.All").map(element))
+            .collect::<Result<_, _>>()?;
+        let targets: String = self
+            .targets
+            .iter()
+            .map(|target| self.target(target).map(element))
+            .collect::<Result<_, _>>()?;
+        Ok(format!(
+            "# What is granted, and to which app of which tenant.\n\
+             $roleName = {name}\n\
+             $roleTemplateId = {template}\n\
+             $permissions = @(\n{permissions})\n\
+             $targets = @(\n{targets})\n"
+        ))
+    }
+
+    fn target(&self, target: &Target) -> Result<String, ScriptError> {
+        let Target {
+            tenant,
+            app_id,
+            environment,
+        } = target;
+        let quoted = |value: &str| quoted("tenant", value, "a GUID or a verified domain");
+        // <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>
+        let consent = format!(
+            "{}/{tenant}/adminconsent?client_id={app_id}",
+            environment.authority()
+        );
+        Ok(format!(
+            "@{{ Tenant = {}; AppId = {}; Environment = {}; Consent = {} }}",
+            quoted(tenant)?,
+            quoted(&app_id.to_string())?,
+            quoted(self.module.environment(*environment))?,
+            quoted(&consent)?,
+        ))
+    }
+}
+
+fn quoted(field: &'static str, value: &str, expected: &'static str) -> Result<String, ScriptError> {
+    quote(value).ok_or_else(|| ScriptError::Unprintable {
+        field,
+        value: value.to_owned(),
+        expected,
+    })
+}
+
+/// An element of an array on a line of its own, where PowerShell needs no comma.
+fn element(value: String) -> String {
+    format!("    {value}\n")
+}
