@@ -136,3 +136,112 @@ fn quoted(field: &'static str, value: &str, expected: &'static str) -> Result<St
 fn element(value: String) -> String {
     format!("    {value}\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use rotation_core::role_named;
+
+    use super::*;
+
+    fn in_contoso(module: Module) -> GrantScript {
+        GrantScript::new(module, RoleId::USER_ADMINISTRATOR)
+            .permissions(["User.Read.All"])
+            .tenant(
+                &TenantId::new("contoso.com"),
+                Uuid::from_u128(7),
+                Environment::UsGovDod,
+            )
+    }
+
+    #[test]
+    fn a_script_holds_the_values_and_is_otherwise_the_same_for_all() {
+        let script = in_contoso(Module::Graph).render().unwrap();
+        for line in [
+            "$roleName = 'User Administrator'",
+            "$roleTemplateId = 'fe930be7-5e62-47db-91af-98c3a49a38b1'",
+            "    'User.Read.All'",
+            "    @{ Tenant = 'contoso.com'; AppId = '00000000-0000-0000-0000-000000000007'; Environment = 'USGovDoD'; \
+             Consent = 'https://login.microsoftonline.us/contoso.com/adminconsent?client_id=00000000-0000-0000-0000-000000000007' }",
+        ] {
+            assert!(script.lines().any(|l| l == line), "{line}\n{script}");
+        }
+        let without = |text: &str| text.replace("$roleName = 'User Administrator'", "");
+        let role = role_named("Privileged Authentication Administrator").unwrap();
+        let other = GrantScript {
+            role,
+            ..in_contoso(Module::Graph)
+        }
+        .render()
+        .unwrap();
+        assert_ne!(without(&script), without(&other));
+        assert!(script.starts_with(HEAD) && other.starts_with(HEAD));
+        assert!(script.ends_with(MAIN) && other.ends_with(MAIN));
+    }
+
+    #[test]
+    fn each_module_has_its_own_name_for_a_cloud() {
+        for (module, name) in [
+            (Module::AzureAd, "Environment = 'AzureUSGovernment'"),
+            (Module::Entra, "Environment = 'USGovDoD'"),
+            (Module::Graph, "Environment = 'USGovDoD'"),
+        ] {
+            let script = in_contoso(module).render().unwrap();
+            assert!(script.contains(name), "{module:?}");
+        }
+    }
+
+    #[test]
+    fn a_permission_asked_for_twice_is_granted_once() {
+        let script = in_contoso(Module::Graph).permissions(["User.Read.All"]);
+        assert_eq!(script, in_contoso(Module::Graph));
+    }
+
+    #[test]
+    fn what_cannot_be_granted_is_an_error_that_says_why() {
+        let custom = RoleId::new(Uuid::from_u128(1));
+        let tenant = TenantId::new("contoso.com\n; calc");
+        for (script, error) in [
+            (
+                GrantScript::new(Module::Graph, RoleId::USER_ADMINISTRATOR),
+                "tenants: found none, expected at least one",
+            ),
+            (
+                GrantScript {
+                    role: custom,
+                    ..in_contoso(Module::Graph)
+                },
+                "role: found `custom role 00000000-0000-0000-0000-000000000001`, expected a built-in role, such as User \
+                 Administrator",
+            ),
+            (
+                in_contoso(Module::Graph).permissions(["User\u{2019}.Read"]),
+                "permission: found \"User’.Read\", expected a name such as User.Read.All, of printable ASCII characters \
+                 alone",
+            ),
+            (
+                in_contoso(Module::Graph).tenant(&tenant, Uuid::nil(), Environment::Global),
+                "tenant: found \"contoso.com\\n; calc\", expected a GUID or a verified domain, of printable ASCII \
+                 characters alone",
+            ),
+        ] {
+            assert_eq!(script.render().unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
+    fn modules_and_clouds_are_known_by_name() {
+        for module in Module::ALL {
+            assert_eq!(
+                Module::from_name(&module.name().to_uppercase()),
+                Some(module)
+            );
+        }
+        assert_eq!(Module::from_name("entra"), Some(Module::Entra));
+        assert_eq!(Module::from_name("MSOnline"), None);
+        assert_eq!(
+            Environment::from_name("UsGov-DoD"),
+            Some(Environment::UsGovDod)
+        );
+        assert_eq!(Environment::from_name("germany"), None);
+    }
+}
