@@ -1,7 +1,8 @@
 //! The check itself, checked: each mistake is found, and nothing else.
 
-use crate::check::{Names, mistakes};
+use crate::check::mistakes;
 use crate::cmdlets::Cmdlets;
+use crate::names::Names;
 
 fn found(script: &str) -> Vec<String> {
     mistakes(script, &Cmdlets::read(), &Names::default())
@@ -28,7 +29,7 @@ fn each_mistake_is_found() {
         ),
         (
             "Get-MgUser -All $true",
-            "Get-MgUser takes no `$true` without a parameter's name",
+            "Get-MgUser is given a value without a name",
         ),
         (
             "Get-MgUser -WhatIf",
@@ -36,7 +37,7 @@ fn each_mistake_is_found() {
         ),
         (
             "Start-Sleep 1 2",
-            "Start-Sleep takes no `2` without a parameter's name",
+            "Start-Sleep is given a value without a name",
         ),
         (
             "$a = @{ UserID = 1 }; Get-MgUser @a",
@@ -53,6 +54,18 @@ fn each_mistake_is_found() {
         (
             "function Get-It { param($Id) $Id }; Get-It -Verbose",
             "Get-It has no parameter `-Verbose`",
+        ),
+        (
+            "Set-ADAccountPassword -Reset",
+            "Set-ADAccountPassword needs `-Identity`",
+        ),
+        (
+            "$a = @{ AppRoleId = 1 }; New-MgServicePrincipalAppRoleAssignment @a",
+            "New-MgServicePrincipalAppRoleAssignment needs `-ServicePrincipalId`",
+        ),
+        (
+            "function Get-It { param([Parameter(Mandatory = $true)] $Id)\n$Id }; Get-It -Verbose",
+            "Get-It needs `-Id`",
         ),
         (
             "& 'Get-MgUser'",
@@ -113,7 +126,8 @@ fn what_is_right_is_left_alone() {
     for script in [
         "Get-MgUser -UserId 'a', 'b' -Property Id, DisplayName",
         "$a = @{ UserId = 1 }\n$a.Property = 'Id'\nGet-MgUser @a -ErrorAction Stop",
-        "Start-Sleep 1; Start-Sleep -Seconds 1",
+        "Start-Sleep 1; Start-Sleep -Seconds 1; 1 | Start-Sleep",
+        "Set-ADAccountPassword ann -Reset; Get-ADUser ann | Set-ADAccountPassword -Reset",
         "Update-MgUser -UserId 1 -AccountEnabled:$false",
         "try { Get-MgUser -All } finally { $null = 1 }",
         "function Get-It { [CmdletBinding()] param([switch] $All)\nif ($All) { 1 } }; Get-It -All -Verbose",

@@ -10,10 +10,16 @@ pub(crate) struct Cmdlets(BTreeMap<String, Parameters>);
 /// The parameters of a command, by name.
 pub(crate) type Parameters = BTreeMap<String, Parameter>;
 
-/// What a parameter takes.
+/// What a parameter takes, and whether it may be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parameter {
-    /// A value, before which its name may be left out.
+pub(crate) struct Parameter {
+    pub(crate) takes: Takes,
+    pub(crate) required: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// A value, before which the parameter's name may be left out.
     Positional,
     /// Nothing.
     Switch,
@@ -106,13 +112,15 @@ pub(crate) fn parameters(syntax: &str) -> Parameters {
             continue;
         };
         let takes_value = words.get(at + 1).is_some_and(|next| next.starts_with('<'));
-        let parameter = match (takes_value, name.ends_with(']')) {
-            (false, _) => Parameter::Switch,
-            (true, false) => Parameter::Value,
-            (true, true) => Parameter::Positional,
+        let brackets = word.len() - word.trim_start_matches('[').len();
+        let (takes, optional) = match (takes_value, name.ends_with(']')) {
+            (false, _) => (Takes::Switch, 1),
+            (true, false) => (Takes::Value, 1),
+            (true, true) => (Takes::Positional, 2),
         };
+        let required = brackets < optional;
         let name = name.trim_end_matches(']').to_owned();
-        let twice = parameters.insert(name, parameter);
+        let twice = parameters.insert(name, Parameter { takes, required });
         assert!(twice.is_none(), "{word} is twice in {syntax}");
     }
     parameters

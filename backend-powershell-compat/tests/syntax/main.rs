@@ -9,15 +9,18 @@
 )]
 
 mod bait;
+mod call;
 mod check;
 mod cmdlets;
 mod injection;
+mod names;
 mod script;
 mod sources;
 
 use backend_powershell_compat::script::Module;
-use check::{Names, mistakes};
+use check::mistakes;
 use cmdlets::Cmdlets;
+use names::Names;
 
 /// Fails with all mistakes of all scripts, each with its script and line.
 fn assert_clean(scripts: &[(String, String)], names: &Names) {
