@@ -22,6 +22,5 @@ param(
     [switch] $UseDeviceCode
 )
 
-Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 

@@ -14,6 +14,7 @@ mod check;
 mod cmdlets;
 mod injection;
 mod names;
+mod on_pwsh;
 mod script;
 mod sources;
 
