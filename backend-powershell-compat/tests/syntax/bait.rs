@@ -75,6 +75,14 @@ fn each_mistake_is_found() {
             "$a = 'x'; . $a",
             "runs `$a`, of which nothing is known here",
         ),
+        (
+            "Set-AzureADUserPassword -UserId 1 -Password $null",
+            "Set-AzureADUserPassword has no parameter `-UserId`",
+        ),
+        (
+            "function Get-It($Id) { $Id }; Get-It 1 2",
+            "Get-It is given a value without a name",
+        ),
         ("try { Get-MgUser -All }", "try without catch"),
         (
             "Get-MgUser -All && Get-MgUser",
@@ -126,6 +134,9 @@ fn what_is_right_is_left_alone() {
     for script in [
         "Get-MgUser -UserId 'a', 'b' -Property Id, DisplayName",
         "$a = @{ UserId = 1 }\n$a.Property = 'Id'\nGet-MgUser @a -ErrorAction Stop",
+        "function Get-It($Id) { $Id }; Get-It 1",
+        "function Get-It { $a = @{ UserId = 1 } }; $a = Get-It; Get-MgUser @a",
+        "Enable-EntraAzureADAlias; Set-AzureADUserPassword -UserId 1 -Password $null",
         "Start-Sleep 1; Start-Sleep -Seconds 1; 1 | Start-Sleep",
         "Set-ADAccountPassword ann -Reset; Get-ADUser ann | Set-ADAccountPassword -Reset",
         "Update-MgUser -UserId 1 -AccountEnabled:$false",

@@ -85,22 +85,12 @@ impl<'s> Call<'s> {
         parameter.map(|parameter| parameter.takes)
     }
 
-    /// `command @variable`: the keys of the hash table of that name, in the same function, are parameters.
+    /// `command @variable`: the keys of the hash table of that name, in the same function if there is one, are parameters.
     fn splat(&mut self, element: Node<'s>) {
-        let script = self.script;
-        let variable = bare(script.text(element));
-        let mut keys = Vec::new();
-        for assignment in descendants(script.around(element)) {
-            let left = child(assignment, "left_assignment_expression");
-            let Some((left, value)) = left.zip(assignment.child_by_field_name("value")) else {
-                continue;
-            };
-            let left = script.text(left);
-            match left.split_once('.') {
-                Some((table, key)) if bare(table) == variable => keys.push(key),
-                None if bare(left) == variable => keys.extend(keys_of(script, value)),
-                _ => {}
-            }
+        let variable = bare(self.script.text(element));
+        let mut keys = self.keys_of(&variable, self.script.around(element));
+        if keys.is_empty() {
+            keys = self.keys_of(&variable, self.script.root());
         }
         if keys.is_empty() {
             self.mistakes.push(format!(
@@ -111,6 +101,25 @@ impl<'s> Call<'s> {
         for key in keys {
             self.takes(key);
         }
+    }
+
+    /// The keys that a hash table of this name is given within `around`.
+    fn keys_of(&self, variable: &str, around: Node<'s>) -> Vec<&'s str> {
+        let script = self.script;
+        let mut keys = Vec::new();
+        for assignment in descendants(around) {
+            let left = child(assignment, "left_assignment_expression");
+            let Some((left, value)) = left.zip(assignment.child_by_field_name("value")) else {
+                continue;
+            };
+            let left = script.text(left);
+            match left.split_once('.') {
+                Some((table, key)) if bare(table) == variable => keys.push(key),
+                None if bare(left) == variable => keys.extend(keys_in(script, value)),
+                _ => {}
+            }
+        }
+        keys
     }
 
     /// Values without a name need a position.
@@ -142,7 +151,7 @@ impl<'s> Call<'s> {
 }
 
 /// The keys of the first hash table in `value`.
-fn keys_of<'s>(script: &'s Script<'s>, value: Node<'s>) -> Vec<&'s str> {
+fn keys_in<'s>(script: &'s Script<'s>, value: Node<'s>) -> Vec<&'s str> {
     let tables = descendants(value);
     let body = tables.iter().find(|n| n.kind() == "hash_literal_body");
     let entries = body.map(|body| children(*body)).unwrap_or_default();

@@ -38,6 +38,13 @@ const NAMESPACES: [&str; 8] = [
     "env", "function", "global", "local", "private", "script", "using", "variable",
 ];
 
+/// After `Enable-EntraAzureADAlias`, cmdlets by the names of the AzureAD module; their parameters are Entra's
+/// (microsoftgraph/entra-powershell, `EntraAliasDefinitions.ps1`).
+const ALIASES: [(&str, &str); 1] = [("Set-AzureADUserPassword", "Set-EntraUserPasswordProfile")];
+
+/// What may be run without a name: a worker's script, which is parsed here like all others.
+const RUN: &str = "([scriptblock]::Create($text))";
+
 /// What is wrong with `text`, each with its line. `names` are those that other parts of the same script define.
 pub(crate) fn mistakes(text: &str, cmdlets: &Cmdlets, names: &Names) -> Vec<String> {
     let script = Script::parse(text);
@@ -101,6 +108,15 @@ impl Check<'_> {
         (!known).then(|| format!("`{text}` is never given a value"))
     }
 
+    /// The cmdlet that goes by this name.
+    fn aliased<'n>(&self, name: &'n str) -> &'n str {
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+        match alias {
+            Some((_, cmdlet)) if self.script.calls("Enable-EntraAzureADAlias") => cmdlet,
+            _ => name,
+        }
+    }
+
     fn command(&self, node: Node<'_>) -> Vec<String> {
         let Some(name) = node.child_by_field_name("command_name") else {
             return vec!["a command without a name".to_owned()];
@@ -110,11 +126,16 @@ impl Check<'_> {
             .iter()
             .any(|n| n.kind() == "command_invokation_operator")
         {
-            return vec![format!("runs `{name}`, of which nothing is known here")];
+            let mistake = format!("runs `{name}`, of which nothing is known here");
+            return if name == RUN {
+                Vec::new()
+            } else {
+                vec![mistake]
+            };
         }
         let known = match self.names.functions.get(name) {
             Some(parameters) => parameters.clone(),
-            None => match self.cmdlets.get(name) {
+            None => match self.cmdlets.get(self.aliased(name)) {
                 Some(parameters) => {
                     let mut known = parameters.clone();
                     known.extend(self::parameters(COMMON));

@@ -21,6 +21,14 @@ impl Names {
         names
     }
 
+    /// The functions alone.
+    pub(crate) fn functions(self) -> Self {
+        Self {
+            variables: BTreeSet::new(),
+            ..self
+        }
+    }
+
     pub(crate) fn add(&mut self, script: &Script<'_>) {
         for node in script.nodes() {
             match node.kind() {
@@ -65,13 +73,14 @@ fn function(script: &Script<'_>, node: Node<'_>) -> (String, Parameters) {
     let block = child(node, "script_block").and_then(|n| child(n, "param_block"));
     let list = block.or_else(|| child(node, "function_parameter_declaration"));
     let list = list.and_then(|n| child(n, "parameter_list"));
+    // A function's values may be given without their names, unless it says otherwise.
     let mut found = Parameters::new();
     for parameter in list.map(children).unwrap_or_default() {
         let declared = script.text(parameter).to_lowercase();
         let takes = if declared.contains("[switch]") {
             Takes::Switch
         } else {
-            Takes::Value
+            Takes::Positional
         };
         let required = declared.contains("mandatory");
         let kind = Parameter { takes, required };

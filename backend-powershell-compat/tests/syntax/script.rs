@@ -25,6 +25,12 @@ impl<'a> Script<'a> {
         &self.text[node.byte_range()]
     }
 
+    /// Whether a command of this name is called anywhere.
+    pub(crate) fn calls(&self, name: &str) -> bool {
+        let mut commands = self.nodes().into_iter().filter(|n| n.kind() == "command");
+        commands.any(|n| n.child_by_field_name("command_name").map(|n| self.text(n)) == Some(name))
+    }
+
     /// What follows `node`.
     pub(crate) fn after(&self, node: Node<'_>) -> &'a str {
         &self.text[node.end_byte()..]

@@ -34,6 +34,32 @@ pub(crate) fn scripts_below(folder: &str) -> Vec<(String, String)> {
     found
 }
 
+/// The scripts of workers, each put together of its parts as the program does, and the other scripts of the program.
+pub(crate) fn of_the_program() -> Vec<(String, String)> {
+    let mut parts = scripts_below("src");
+    let mut take = |place: &str| {
+        let at = parts.iter().position(|(other, _)| other == place)?;
+        Some(parts.swap_remove(at).1)
+    };
+    let common = take("src/worker/common.ps1");
+    let serve = take("src/worker/serve.ps1");
+    let graph = take("src/dialect/graph-session.ps1");
+    let Some(((common, serve), graph)) = common.zip(serve).zip(graph) else {
+        return parts;
+    };
+    for (place, script) in &mut parts {
+        if let Some(dialect) = place.strip_prefix("src/dialect/") {
+            let session = if dialect.starts_with("microsoft-") {
+                graph.as_str()
+            } else {
+                ""
+            };
+            *script = [&common, session, script, &serve].concat();
+        }
+    }
+    parts
+}
+
 /// A script of every module for every cloud, with and without permissions, for one tenant and for many.
 pub(crate) fn emitted() -> Vec<(String, String)> {
     let environments = [
