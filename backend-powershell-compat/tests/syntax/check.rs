@@ -38,7 +38,7 @@ const NAMESPACES: [&str; 8] = [
     "env", "function", "global", "local", "private", "script", "using", "variable",
 ];
 
-/// After `Enable-EntraAzureADAlias`, cmdlets by the names of the AzureAD module; their parameters are Entra's
+/// After `Enable-EntraAzureADAlias`, cmdlets by the names of the `AzureAD` module; their parameters are Entra's
 /// (microsoftgraph/entra-powershell, `EntraAliasDefinitions.ps1`).
 const ALIASES: [(&str, &str); 1] = [("Set-AzureADUserPassword", "Set-EntraUserPasswordProfile")];
 
