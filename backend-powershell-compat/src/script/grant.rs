@@ -2,7 +2,8 @@ use rotation_core::{RoleId, TenantId};
 use uuid::Uuid;
 
 use super::quote::quote;
-use super::{Environment, Module, ScriptError};
+use super::{Module, ScriptError};
+use crate::Environment;
 
 const HEAD: &str = include_str!("head.ps1");
 const MAIN: &str = include_str!("main.ps1");

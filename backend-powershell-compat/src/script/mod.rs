@@ -3,7 +3,8 @@
 //! A [`GrantScript`] grants the app that rotates passwords what it needs in each tenant:
 //!
 //! ```
-//! use backend_powershell_compat::script::{Environment, GrantScript, Module};
+//! use backend_powershell_compat::Environment;
+//! use backend_powershell_compat::script::{GrantScript, Module};
 //! use rotation_core::{RoleId, TenantId};
 //!
 //! let app = "11111111-2222-3333-4444-555555555555".parse()?;
@@ -22,13 +23,11 @@
 //! head.ps1 ─► the values ─► graph.ps1 | entra.ps1 | azure_ad.ps1 ─► main.ps1
 //! ```
 
-mod environment;
 mod error;
 mod grant;
 mod module;
 mod quote;
 
-pub use environment::Environment;
 pub use error::ScriptError;
 pub use grant::GrantScript;
 pub use module::Module;

@@ -1,4 +1,4 @@
-use super::Environment;
+use crate::Environment;
 
 /// The PowerShell modules that a script uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

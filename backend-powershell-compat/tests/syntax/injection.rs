@@ -1,6 +1,7 @@
 //! No value can change what an emitted script does.
 
-use backend_powershell_compat::script::{Environment, GrantScript, Module, ScriptError};
+use backend_powershell_compat::Environment;
+use backend_powershell_compat::script::{GrantScript, Module, ScriptError};
 use proptest::prelude::*;
 use rotation_core::{RoleId, TenantId};
 use uuid::Uuid;

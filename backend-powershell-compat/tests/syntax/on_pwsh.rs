@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use backend_powershell_compat::script::{Environment, GrantScript, Module};
+use backend_powershell_compat::Environment;
+use backend_powershell_compat::script::{GrantScript, Module};
 use rotation_core::{RoleId, TenantId};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,7 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use backend_powershell_compat::script::{Environment, GrantScript, Module};
+use backend_powershell_compat::Environment;
+use backend_powershell_compat::script::{GrantScript, Module};
 use rotation_core::{RoleId, TenantId};
 use uuid::Uuid;
 

@@ -27,7 +27,7 @@ impl Environment {
     }
 
     /// Where people of this cloud sign in.
-    pub(super) fn authority(self) -> &'static str {
+    pub(crate) fn authority(self) -> &'static str {
         match self {
             Self::China => "https://login.chinacloudapi.cn",
             Self::Global => "https://login.microsoftonline.com",
@@ -37,7 +37,7 @@ impl Environment {
 
     /// What `Connect-MgGraph -Environment` calls it
     /// (<https://learn.microsoft.com/powershell/module/microsoft.graph.authentication/connect-mggraph>).
-    pub(super) fn of_graph(self) -> &'static str {
+    pub(crate) fn of_graph(self) -> &'static str {
         match self {
             Self::China => "China",
             Self::Global => "Global",
@@ -48,7 +48,7 @@ impl Environment {
 
     /// What `Connect-AzureAD -AzureEnvironmentName` calls it
     /// (<https://learn.microsoft.com/powershell/module/azuread/connect-azuread>).
-    pub(super) fn of_azure_ad(self) -> &'static str {
+    pub(crate) fn of_azure_ad(self) -> &'static str {
         match self {
             Self::China => "AzureChinaCloud",
             Self::Global => "AzureCloud",
