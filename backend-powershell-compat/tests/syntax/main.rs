@@ -5,6 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that fails says where"
 )]
 
@@ -14,9 +15,11 @@ mod check;
 mod cmdlets;
 mod injection;
 mod names;
-mod on_pwsh;
 mod script;
 mod sources;
+#[path = "../pwsh/stubs.rs"]
+#[allow(dead_code, reason = "they are installed elsewhere")]
+mod stubs;
 
 use backend_powershell_compat::script::Module;
 use check::mistakes;
@@ -75,6 +78,13 @@ fn every_script_in_the_documents_names_only_what_exists() {
         blocks.len()
     );
     assert!(!blocks.is_empty());
+}
+
+#[test]
+fn the_stubs_of_modules_name_only_what_exists() {
+    for stubs in [stubs::GRANTS, stubs::GRAPH, stubs::ENTRA] {
+        assert_clean(&[("stubs".to_owned(), stubs.module())], &Names::default());
+    }
 }
 
 #[test]

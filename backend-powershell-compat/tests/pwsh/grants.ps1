@@ -25,7 +25,7 @@ function Get-Id {
 
 # A failed sign-in leaves the session of before, and is an error that stops nobody who does not ask for it.
 function Invoke-Connect {
-    param($Bound)
+    param($Bound, $Cmdlet)
     if ((Read-Directory).Down -contains $Bound.TenantId) {
         Write-Error -Message "AADSTS90002: there is no tenant $($Bound.TenantId)"
         return
@@ -35,7 +35,7 @@ function Invoke-Connect {
 }
 
 function Invoke-Disconnect {
-    param($Bound)
+    param($Bound, $Cmdlet)
     $global:StubTenant = $null
 }
 
@@ -46,7 +46,7 @@ function Read-Filter {
 }
 
 function Invoke-FindApp {
-    param($Bound)
+    param($Bound, $Cmdlet)
     $tenant = Get-Tenant
     $appId = Read-Filter -Bound $Bound -Property 'appId'
     $app = [pscustomobject] @{ Id = $null; ObjectId = $null; DisplayName = 'Rotation'; AppRoles = @() }
@@ -82,7 +82,7 @@ function Add-Held {
 }
 
 function Invoke-FindRole {
-    param($Bound)
+    param($Bound, $Cmdlet)
     Get-Held -What 'activated' | ForEach-Object {
         [pscustomobject] @{ Id = "role $($_.Id)"; ObjectId = "role $($_.Id)"; RoleTemplateId = $_.Id }
     } | Where-Object {
@@ -91,7 +91,7 @@ function Invoke-FindRole {
 }
 
 function Invoke-FindTemplate {
-    param($Bound)
+    param($Bound, $Cmdlet)
     $wanted = $Bound.DirectoryRoleTemplateId
     $found = (Read-Directory).Templates | Where-Object { $null -eq $wanted -or $_ -eq $wanted }
     if ($null -eq $found) { Write-Error -Message "there is no template $wanted" }
@@ -99,12 +99,12 @@ function Invoke-FindTemplate {
 }
 
 function Invoke-ActivateRole {
-    param($Bound)
+    param($Bound, $Cmdlet)
     Add-Held -What 'activated' -Id $Bound.RoleTemplateId
 }
 
 function Invoke-ListRole {
-    param($Bound)
+    param($Bound, $Cmdlet)
     $principal = Read-Filter -Bound $Bound -Property 'principalId'
     if ($principal -ne (Get-Id -Of 'app')) { throw "not the app: $principal" }
     Get-Held -What 'role' | ForEach-Object {
@@ -113,21 +113,21 @@ function Invoke-ListRole {
 }
 
 function Invoke-AssignRole {
-    param($Bound)
+    param($Bound, $Cmdlet)
     if ($Bound.PrincipalId -ne (Get-Id -Of 'app')) { throw "not the app: $($Bound.PrincipalId)" }
     if ($Bound.DirectoryScopeId -ne '/') { throw "not the tenant: $($Bound.DirectoryScopeId)" }
     Add-Held -What 'role' -Id $Bound.RoleDefinitionId
 }
 
 function Invoke-ListMember {
-    param($Bound)
+    param($Bound, $Cmdlet)
     Get-Held -What 'role' |
         Where-Object { "role $($_.Id)" -eq $Bound.ObjectId } |
         ForEach-Object { [pscustomobject] @{ ObjectId = (Get-Id -Of 'app') } }
 }
 
 function Invoke-AddMember {
-    param($Bound)
+    param($Bound, $Cmdlet)
     $role = Get-Held -What 'activated' | Where-Object { "role $($_.Id)" -eq $Bound.ObjectId }
     if ($null -eq $role) { throw "no activated role has the id $($Bound.ObjectId)" }
     if ($Bound.RefObjectId -ne (Get-Id -Of 'app')) { throw "not the app: $($Bound.RefObjectId)" }
@@ -135,7 +135,7 @@ function Invoke-AddMember {
 }
 
 function Invoke-ListPermission {
-    param($Bound)
+    param($Bound, $Cmdlet)
     Get-Held -What 'permission' | ForEach-Object {
         $granted = @{ PrincipalId = (Get-Id -Of 'app'); ResourceId = (Get-Id -Of 'graph'); AppRoleId = $_.Id; Id = 'other' }
         # AzureAD has it in another property.
@@ -146,11 +146,11 @@ function Invoke-ListPermission {
 
 # AzureAD's list of who has something of the app: nobody.
 function Invoke-ListHolder {
-    param($Bound)
+    param($Bound, $Cmdlet)
 }
 
 function Invoke-GrantPermission {
-    param($Bound)
+    param($Bound, $Cmdlet)
     if ($Bound.PrincipalId -ne (Get-Id -Of 'app')) { throw "not the app: $($Bound.PrincipalId)" }
     if ($Bound.ResourceId -ne (Get-Id -Of 'graph')) { throw "not Graph: $($Bound.ResourceId)" }
     $appRole = $Bound.AppRoleId
