@@ -5,7 +5,7 @@
 #Requires -PSEdition Desktop
 #Requires -Modules AzureAD
 
-# Preferences of this script do not reach into modules: hence -ErrorAction everywhere.
+# Preferences of a script do not reach into modules: hence -ErrorAction everywhere.
 
 function Connect-Tenant {
     param([hashtable] $Target, [switch] $DeviceCode)

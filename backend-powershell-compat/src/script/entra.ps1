@@ -4,7 +4,7 @@
 #Requires -Modules Microsoft.Entra.Authentication, Microsoft.Entra.Applications
 #Requires -Modules Microsoft.Entra.DirectoryManagement, Microsoft.Entra.Governance
 
-# Preferences of this script do not reach into modules: hence -ErrorAction everywhere.
+# Preferences of a script do not reach into modules: hence -ErrorAction everywhere.
 
 function Connect-Tenant {
     param([hashtable] $Target, [switch] $DeviceCode)

@@ -10,9 +10,9 @@ pub enum ScriptError {
     /// There is no tenant to grant anything in.
     #[error("tenants: found none, expected at least one")]
     NoTenant,
-    /// A value has a character that a script must not hold.
+    /// A value is empty, or has a character that a script must not hold.
     #[error("{field}: found {value:?}, expected {expected}, of printable ASCII characters alone")]
-    Unprintable {
+    Value {
         /// Which value.
         field: &'static str,
         /// What it holds.

@@ -69,7 +69,7 @@ impl GrantScript {
     /// # Errors
     /// - [`ScriptError::NoTenant`] if there is none.
     /// - [`ScriptError::NotBuiltIn`] for a custom role, and for one newer than our table of roles.
-    /// - [`ScriptError::Unprintable`] if a tenant or a permission has a character other than printable ASCII.
+    /// - [`ScriptError::Value`] if a tenant or a permission is empty or has a character other than printable ASCII.
     pub fn render(&self) -> Result<String, ScriptError> {
         if self.targets.is_empty() {
             return Err(ScriptError::NoTenant);
@@ -125,8 +125,10 @@ impl GrantScript {
     }
 }
 
+/// Without a name, a module signs in to whatever tenant the person belongs to.
 fn quoted(field: &'static str, value: &str, expected: &'static str) -> Result<String, ScriptError> {
-    quote(value).ok_or_else(|| ScriptError::Unprintable {
+    let quoted = quote(value).filter(|_| !value.is_empty());
+    quoted.ok_or_else(|| ScriptError::Value {
         field,
         value: value.to_owned(),
         expected,
@@ -218,6 +220,14 @@ mod tests {
                 in_contoso(Module::Graph).permissions(["User\u{2019}.Read"]),
                 "permission: found \"User’.Read\", expected a name such as User.Read.All, of printable ASCII characters \
                  alone",
+            ),
+            (
+                in_contoso(Module::Graph).tenant(
+                    &TenantId::new(" "),
+                    Uuid::nil(),
+                    Environment::Global,
+                ),
+                "tenant: found \"\", expected a GUID or a verified domain, of printable ASCII characters alone",
             ),
             (
                 in_contoso(Module::Graph).tenant(&tenant, Uuid::nil(), Environment::Global),
