@@ -103,6 +103,9 @@ impl Fake {
     }
 
     fn start(&mut self) {
+        sleep(Duration::from_millis(
+            self.settings["start_ms"].as_u64().unwrap_or(0),
+        ));
         match self.fault("start").as_deref() {
             None => {}
             Some("dies") => exit(3),
@@ -473,7 +476,7 @@ impl Fake {
                     path = next
                         .split_once("/v1.0/")
                         .map(|(_, path)| format!("v1.0/{path}"))
-                        .unwrap()
+                        .unwrap();
                 }
                 None => return Ok(json!({})),
             }
@@ -572,7 +575,7 @@ fn of_graph(answer: &Answer) -> Record {
     record
 }
 
-/// As the module ActiveDirectory would tell the same.
+/// As the module `ActiveDirectory` would tell the same.
 fn of_domain(answer: &Answer) -> Record {
     let mut record = match answer.status {
         400 => {

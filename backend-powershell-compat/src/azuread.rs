@@ -102,7 +102,7 @@ pub(crate) async fn password_changed(
 
 /// Who is signed in. The session of a person may do in the directory what the person may.
 pub(crate) async fn caller(pool: &Pool) -> Result<Caller, BackendError> {
-    let identity: Identity = match pool.ask(&Ask::Caller, None).await? {
+    let identity: Identity = match pool.read(&Ask::Caller).await? {
         Reply::Done { ok, .. } => serde_json::from_value(ok).map_err(|_| {
             BackendError::Unexpected(Problem::new("the worker does not say who is signed in"))
         })?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::{ConfigError, Dialect};
+use crate::{ConfigError, Dialect, Environment};
 
 /// The most processes for one directory: a module takes some hundred MiB.
 const MOST_WORKERS: usize = 16;
@@ -87,22 +87,6 @@ pub enum SignInWith {
         /// Which one, if it is user-assigned.
         client_id: Option<String>,
     },
-}
-
-/// A cloud, by the names that the modules have for it
-/// (<https://learn.microsoft.com/powershell/microsoftgraph/authentication-commands#connect-mggraph>).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Environment {
-    /// Operated by 21Vianet.
-    China,
-    /// Worldwide.
-    #[default]
-    Global,
-    /// US Government L4.
-    UsGov,
-    /// US Government L5 (Department of Defense).
-    UsGovDod,
 }
 
 /// A domain of Active Directory, and by whom it is asked.

@@ -34,6 +34,7 @@ mod diagnosis;
 mod dialect;
 mod domain;
 mod ear;
+mod environment;
 mod error;
 mod failure;
 mod hybrid;
@@ -43,16 +44,16 @@ mod overheard;
 mod pool;
 mod protocol;
 mod redact;
+pub mod script;
 mod start;
 mod streamed;
 mod tenant;
 mod worker;
 
 pub use backend::PowerShellBackend;
-pub use config::{
-    Directory, Domain, DomainLogin, Environment, PowerShellConfig, SignInWith, Tenant,
-};
+pub use config::{Directory, Domain, DomainLogin, PowerShellConfig, SignInWith, Tenant};
 pub use diagnosis::{Diagnosis, Logging};
 pub use dialect::Dialect;
+pub use environment::Environment;
 pub use error::ConfigError;
 pub use hybrid::{HybridBackend, SyncedFrom};

@@ -108,6 +108,15 @@ impl Pool {
         }
     }
 
+    /// Asks for what changes nothing, and once more if there is no answer.
+    pub(crate) async fn read(&self, ask: &Ask<'_>) -> Result<Reply, BackendError> {
+        match self.ask(ask, None).await {
+            Ok(reply) => Ok(reply),
+            Err(NoReply::Start(error @ BackendError::NotAuthorized(_))) => Err(error),
+            Err(NoReply::Start(_) | NoReply::Lost(_)) => Ok(self.ask(ask, None).await?),
+        }
+    }
+
     /// A worker of its own, for a listing that takes as long as its reader.
     pub(crate) async fn start_one(&self) -> Result<Worker, BackendError> {
         self.0.start_one().await

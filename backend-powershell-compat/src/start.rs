@@ -6,7 +6,7 @@ use rotation_core::{BackendError, Problem};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::config::{Directory, Domain, Environment, PowerShellConfig, SignInWith, Tenant};
+use crate::config::{Directory, Domain, PowerShellConfig, SignInWith, Tenant};
 use crate::diagnosis::{Diagnosis, Logging};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
@@ -278,14 +278,9 @@ fn of_domain(domain: &Domain) -> (SignInWords, Option<SecretString>) {
 }
 
 fn of_tenant(tenant: &Tenant, dialect: Dialect) -> (SignInWords, Option<SecretString>) {
-    let environment = match (dialect, tenant.environment) {
-        (Dialect::AzureAd, Environment::China) => "AzureChinaCloud",
-        (Dialect::AzureAd, Environment::Global) => "AzureCloud",
-        (Dialect::AzureAd, Environment::UsGov | Environment::UsGovDod) => "AzureUSGovernment",
-        (_, Environment::China) => "China",
-        (_, Environment::Global) => "Global",
-        (_, Environment::UsGov) => "USGov",
-        (_, Environment::UsGovDod) => "USGovDoD",
+    let environment = match dialect {
+        Dialect::AzureAd => tenant.environment.of_azure_ad(),
+        _ => tenant.environment.of_graph(),
     };
     let mut words = SignInWords {
         tenant: Some(tenant.id.clone()),

@@ -21,7 +21,7 @@ pub(crate) async fn gathered<T: DeserializeOwned>(
     if queries.is_empty() {
         return Ok(Vec::new());
     }
-    match pool.ask(&Ask::Users { queries }, None).await? {
+    match pool.read(&Ask::Users { queries }).await? {
         Reply::Done { items, .. } => items.into_iter().map(parse).collect(),
         Reply::Failed(record) => Err(unread(record)),
     }

@@ -99,7 +99,7 @@ pub(crate) async fn password_changed(
 
 impl Protected {
     async fn read(pool: &Pool) -> Result<Self, BackendError> {
-        let ids: Result<_, serde_json::Error> = match pool.ask(&Ask::Protected, None).await? {
+        let ids: Result<_, serde_json::Error> = match pool.read(&Ask::Protected).await? {
             Reply::Done { items, .. } => items.into_iter().map(serde_json::from_value).collect(),
             Reply::Failed(record) => return Err(unread(record)),
         };

@@ -50,7 +50,7 @@ impl<'a> Graph<'a> {
 
     /// Asks a worker for something else.
     pub(crate) async fn ask(self, ask: &Ask<'_>) -> Result<Reply, BackendError> {
-        Ok(self.pool.ask(ask, None).await?)
+        self.pool.read(ask).await
     }
 
     /// Reads `path`, a resource with its query; `None` if there is no such thing.

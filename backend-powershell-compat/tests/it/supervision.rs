@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rotation_core::{AccountQuery, Outcome, RotationBackend};
 use serde_json::json;
 
-use crate::workshop::{BRIEF, DIALECTS, PASSWORD, Workshop, id, request, told};
+use crate::workshop::{BRIEF, DIALECTS, PASSWORD, Workshop, gone, id, request, told};
 
 /// What a worker does to one request to set a password, what becomes of it, and whether the password is set.
 const FAULTS: &[(&str, &str, bool)] = &[
@@ -76,7 +76,11 @@ async fn play(dialect: Dialect, (fault, expected, is_set): &(&str, &str, bool)) 
     assert!(!format!("{outcome:?}").contains("An0ther"), "{cell}");
 
     for password in ["Th1rd!Passw0rd", "F0urth!Passw0rd"] {
-        let outcome = backend.set_password(&request(&user, password)).await;
+        let mut outcome = backend.set_password(&request(&user, password)).await;
+        // Its second answer may come when the next request is under way, which nobody can trust then.
+        if *fault == "twice" && outcome.is_ambiguous() {
+            outcome = backend.set_password(&request(&user, password)).await;
+        }
         assert_eq!(told(&outcome), "applied", "{cell}: {outcome:?}");
         assert!(
             workshop.tenant().current_password_is(user.id, password),
@@ -90,17 +94,12 @@ async fn a_worker_that_died_in_between_is_replaced_before_anything_is_sent() {
     let workshop = Workshop::new().await;
     let backend = workshop.backend(Dialect::MicrosoftGraph);
     assert_eq!(told(&workshop.set_password(&backend).await), "applied");
-    for witness in workshop.processes() {
-        let pid: i32 = witness
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .parse()
-            .unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    }
+    let [pid] = workshop.pids()[..] else {
+        panic!("{:?}", workshop.pids());
+    };
+    let killed = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(killed, rustix::process::Signal::KILL).unwrap();
+    gone(pid).await;
     assert_eq!(told(&workshop.set_password(&backend).await), "applied");
     assert_eq!(workshop.processes().len(), 2);
 }
@@ -114,13 +113,10 @@ async fn a_process_is_used_for_many_requests_and_ended_when_it_idles() {
     for _ in 0..5 {
         assert_eq!(told(&workshop.set_password(&backend).await), "applied");
     }
-    let [first] = &workshop.processes()[..] else {
-        panic!("{:?}", workshop.processes());
+    let [pid] = workshop.pids()[..] else {
+        panic!("{:?}", workshop.pids());
     };
-    let pid = first.file_name().unwrap().to_str().unwrap().to_owned();
-    while std::fs::exists(format!("/proc/{pid}")).unwrap() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    gone(pid).await;
     assert_eq!(told(&workshop.set_password(&backend).await), "applied");
     assert_eq!(workshop.processes().len(), 2);
 }
@@ -186,11 +182,19 @@ async fn a_worker_that_hangs_while_it_reads_makes_the_listing_end_with_an_error(
         ] {
             let workshop = Workshop::new().await;
             let backend = workshop.backend(dialect);
-            workshop.fault(op, fault);
+            if dialect == Dialect::MicrosoftGraph {
+                // What changes nothing is asked once more.
+                workshop.fault(op, fault);
+                let listed = backend.accounts(AccountQuery::All);
+                let listed: Vec<_> = listed.try_collect().await.unwrap();
+                assert_eq!(listed.len(), workshop.tenant().users().len(), "{fault}");
+            }
+            workshop.fault(op, &format!("{fault}-stays"));
             let listed: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
             let errors = listed.iter().filter(|account| account.is_err()).count();
             assert_eq!(errors, 1, "{dialect} {op} {fault}");
             assert!(listed.last().unwrap().is_err(), "{dialect} {op} {fault}");
+            workshop.heal();
             let again: Vec<_> = backend
                 .accounts(AccountQuery::All)
                 .try_collect()

@@ -101,6 +101,13 @@ impl Workshop {
         fs::write(self.folder.path().join("faults").join(name), "").unwrap();
     }
 
+    /// Takes away the faults that nobody has met.
+    pub(crate) fn heal(&self) {
+        for entry in fs::read_dir(self.folder.path().join("faults")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+
     /// How many faults nobody has met.
     pub(crate) fn faults_left(&self) -> usize {
         fs::read_dir(self.folder.path().join("faults"))
@@ -108,10 +115,17 @@ impl Workshop {
             .count()
     }
 
-    /// How many processes were started.
+    /// What each process that was started had for others to see; the name of the file is its id.
     pub(crate) fn processes(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.path().join("witness")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// The ids of all processes that were started.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        let processes = self.processes().into_iter();
+        let pid = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        processes.map(pid).collect()
     }
 
     pub(crate) fn tenant(&self) -> TenantHandle {
@@ -183,5 +197,12 @@ pub(crate) fn told(outcome: &Outcome) -> &'static str {
         Outcome::Throttled { .. } => "throttled",
         Outcome::Unknown(_) => "unknown",
         _ => "another",
+    }
+}
+
+/// Waits until a process has ended and somebody took note of it.
+pub(crate) async fn gone(pid: i32) {
+    while fs::exists(format!("/proc/{pid}")).unwrap() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
