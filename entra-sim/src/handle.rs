@@ -168,6 +168,30 @@ impl TenantHandle {
         }
     }
 
+    /// Sets a password in the on-premises directory, where the account has this security id; false if none has. The tenant
+    /// knows it after the next [`sync`](Self::sync).
+    pub fn set_on_premises(&self, security_id: &str, password: &str) -> bool {
+        let mut accounts = self.directory.accounts().iter();
+        let account = accounts.find(|account| {
+            account.origin == Origin::Synced
+                && !account.is_deleted()
+                && crate::directory::security_id(account).eq_ignore_ascii_case(security_id)
+        });
+        account
+            .map(|account| self.directory.on_premises.set(account.id, password))
+            .is_some()
+    }
+
+    /// Lets a cycle of the password hash synchronisation pass, which real ones do every two minutes; how many passwords it
+    /// brought.
+    pub fn sync(&self) -> usize {
+        let brought = self.directory.on_premises.take();
+        for (account, password) in &brought {
+            self.set_password(*account, password);
+        }
+        brought.len()
+    }
+
     /// Deletes the user; a reset of the server brings it back.
     pub fn delete_user(&self, id: Uuid) {
         if let Some(account) = self.directory.account(id) {

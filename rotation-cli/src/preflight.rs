@@ -7,7 +7,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use rotation_core::{
     Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
-    RotationBackend, RuleSet, TenantId, Verify, capability,
+    RuleSet, TenantId, Verify, capability,
 };
 use uuid::Uuid;
 

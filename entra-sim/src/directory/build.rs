@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Account, AppCertificate, Assignment, ClientSecret, Directory, Federation, GroupRecord,
-    Seeded, ServicePrincipal, State, UnitRecord,
+    OnPremises, Seeded, ServicePrincipal, State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -60,6 +60,7 @@ impl Directory {
             switches: tenant.switches,
             first_app: service_principals.first().map(Arc::clone),
             service_principals: RwLock::new(service_principals),
+            on_premises: OnPremises::default(),
             accounts: people.accounts,
             by_id: people.by_id,
             by_upn: people.by_upn,

@@ -15,6 +15,8 @@ mod holdings;
 pub(crate) use holdings::{Grant, Holdings};
 mod lockout;
 pub(crate) use lockout::{Attempt, Lockout};
+mod on_premises;
+pub(crate) use on_premises::{OnPremises, security_id};
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 
@@ -44,6 +46,7 @@ pub(crate) struct Directory {
     pub(crate) switches: Switches,
     /// As it was at the start, whatever became of its service principal.
     pub(crate) first_app: Option<Arc<ServicePrincipal>>,
+    pub(crate) on_premises: OnPremises,
     accounts: Vec<Account>,
     by_id: HashMap<Uuid, usize>,
     by_upn: HashMap<Box<str>, usize>,

@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rotation_core::{
     Account, AccountQuery, AssignmentState, Caller, CallerKind, Capability, Decision, Denial,
-    Explanation, Known, Planner, Policy, Problem, RoleAssignment, RoleId, RotationBackend, Scope,
-    Verdict, explain, least_role,
+    Explanation, Known, Planner, Policy, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
+    least_role,
 };
 use serde::Serialize;
 

@@ -4,6 +4,7 @@ mod credential;
 mod document;
 mod engine;
 mod error;
+mod powershell;
 mod redact;
 mod store;
 mod suggest;
@@ -12,6 +13,7 @@ pub(crate) use credential::{Credential, CredentialKind};
 pub(crate) use document::{Document, Step, below};
 pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
+pub(crate) use powershell::{Login, OnPremises, PowerShell};
 #[cfg(feature = "exec")]
 pub(crate) use store::Exec;
 #[cfg(feature = "postgres")]
@@ -100,8 +102,8 @@ pub(crate) struct Setup {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tenant {
     pub(crate) id: String,
-    #[serde(default, rename = "backend")]
-    _backend: Backend,
+    #[serde(default)]
+    pub(crate) backend: Backend,
     /// If there is none, the credential says.
     pub(crate) client_id: Option<String>,
     /// If there is none, the environment says.
@@ -110,6 +112,9 @@ pub(crate) struct Tenant {
     pub(crate) cloud: Cloud,
     #[serde(default = "yes")]
     pub(crate) pim: bool,
+    pub(crate) powershell: Option<PowerShell>,
+    /// Where the passwords of its synced accounts are set.
+    pub(crate) on_premises: Option<OnPremises>,
     /// What differs from `[policy]`, which is read once more for what it leaves out.
     #[serde(rename = "policy")]
     _overrides: Option<Policy>,
@@ -118,11 +123,13 @@ pub(crate) struct Tenant {
     pub(crate) policy: Policy,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Backend {
+/// What reads the accounts of a tenant and sets their passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
     #[default]
     Graph,
+    PowerShell,
 }
 
 /// The cloud that a tenant lives in.
@@ -207,7 +214,7 @@ impl Config {
         self.engine.check(&self.document)?;
         if let Some(credential) = &self.setup.credential {
             let at = [Step::Key("setup"), Step::Key("credential")];
-            credential.check(&self.document, &at)?;
+            credential.check(&self.document, &at, Backend::Graph)?;
         }
         if self.tenants.is_empty() {
             return Err(self
@@ -227,16 +234,45 @@ impl Config {
             }
             let at = [Step::Key("tenant"), Step::Index(index), Step::Key("policy")];
             check_policy(&tenant.policy, &self.document, &at)?;
+            tenant.check_powershell(&self.document, index)?;
             if let Some(credential) = &tenant.credential {
                 let at = [
                     Step::Key("tenant"),
                     Step::Index(index),
                     Step::Key("credential"),
                 ];
-                credential.check(&self.document, &at)?;
+                credential.check(&self.document, &at, tenant.backend)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Tenant {
+    /// That what is for PowerShell is there for PowerShell alone.
+    fn check_powershell(&self, document: &Document, index: usize) -> Result<(), ConfigError> {
+        let tenant = [Step::Key("tenant"), Step::Index(index)];
+        let is_domain = matches!(&self.powershell, Some(own) if own.server.is_some());
+        match self.backend {
+            Backend::Graph if self.powershell.is_some() => {
+                let message = "`powershell` is for tenants with `backend = \"powershell\"`";
+                Err(document.error(&below(&tenant, Step::Key("powershell")), message))
+            }
+            Backend::PowerShell if self.on_premises.is_some() => {
+                let message = "`on_premises` is for tenants with `backend = \"graph\"`";
+                Err(document.error(&below(&tenant, Step::Key("on_premises")), message))
+            }
+            Backend::PowerShell if is_domain && self.credential.is_some() => {
+                let message = "a domain is asked by the account that this program runs as, or by `powershell.login`: \
+                               expected no `credential`";
+                Err(document.error(&below(&tenant, Step::Key("credential")), message))
+            }
+            Backend::PowerShell if matches!(self.cloud, Cloud::Custom(_)) => {
+                let message = "PowerShell's modules know the clouds by name: expected `global`, `usgov`, `usgov-dod` or `china`";
+                Err(document.error(&below(&tenant, Step::Key("cloud")), message))
+            }
+            Backend::Graph | Backend::PowerShell => Ok(()),
+        }
     }
 }
 

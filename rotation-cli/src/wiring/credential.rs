@@ -122,6 +122,11 @@ impl Configured<'_> {
         let credential = self.credential;
         let (env, file) = (credential.env.as_deref(), credential.file.as_deref());
         match credential.kind {
+            // refused when the configuration was read
+            CredentialKind::AccessToken | CredentialKind::Interactive => {
+                let message = "this kind of credential is for `backend = \"powershell\"`";
+                Err(self.at.config.document().error(&self.steps, message))
+            }
             CredentialKind::AzureCli => Ok(Credential::AzureCli),
             CredentialKind::Certificate => self.certificate(env, file),
             CredentialKind::ClientSecret => {

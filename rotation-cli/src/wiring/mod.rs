@@ -1,16 +1,21 @@
 //! From the configuration to a store and one engine per tenant. Nothing is sent yet.
 
 mod credential;
+mod powershell;
 mod secret;
 pub(crate) mod setup;
 pub(crate) mod store;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use backend_graph::{Cloud, GraphBackend, GraphConfig};
+use async_trait::async_trait;
+use backend_graph::{Cloud, GraphBackend, GraphConfig, Traffic};
+use backend_powershell_compat::{HybridBackend, PowerShellBackend, SyncedFrom};
 use rotation_core::{
-    AccountQuery, Batching, Engine, EngineOptions, Policy, RateControl, RotationBackend,
-    SecretStore,
+    AccountId, AccountQuery, BackendError, Batching, Engine, EngineOptions, Policy, RateControl,
+    RotationBackend, SecretStore, Verify,
 };
 
 use crate::args::{Common, Sharded};
@@ -20,18 +25,92 @@ use crate::output;
 use credential::Credentials;
 
 /// A tenant, and the way to its directory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Tenant {
     /// Among those that were asked for.
     pub(crate) place: usize,
     /// As in the configuration.
     pub(crate) name: String,
-    pub(crate) backend: Arc<GraphBackend>,
+    pub(crate) backend: Arc<dyn RotationBackend>,
+    /// The same, for what it can tell besides.
+    pub(crate) way: Way,
     /// What holds there.
     pub(crate) policy: Policy,
+    /// How long a password that was set in its on-premises domain may take to be known there.
+    sync_within: Option<Duration>,
+}
+
+/// How a directory is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    Graph(Arc<GraphBackend>),
+    /// The accounts that are synced from an on-premises domain, there.
+    Hybrid {
+        graph: Arc<GraphBackend>,
+        domain: Arc<PowerShellBackend>,
+    },
+    PowerShell(Arc<PowerShellBackend>),
+}
+
+impl Way {
+    fn backend(&self) -> Arc<dyn RotationBackend> {
+        match self {
+            Self::Graph(graph) => Arc::<GraphBackend>::clone(graph),
+            Self::Hybrid { graph, domain } => Arc::new(HybridBackend::new(
+                Arc::<GraphBackend>::clone(graph),
+                Arc::<PowerShellBackend>::clone(domain),
+                Arc::new(SyncedTenant(Arc::clone(graph))),
+            )),
+            Self::PowerShell(powershell) => Arc::<PowerShellBackend>::clone(powershell),
+        }
+    }
+
+    /// What reaches it over Graph.
+    pub(crate) fn graph(&self) -> Option<&GraphBackend> {
+        match self {
+            Self::Graph(graph) | Self::Hybrid { graph, .. } => Some(graph),
+            Self::PowerShell(_) => None,
+        }
+    }
+
+    /// What reaches it, or the domain that it is synced from, through PowerShell.
+    pub(crate) fn powershell(&self) -> Option<&PowerShellBackend> {
+        match self {
+            Self::Graph(_) => None,
+            Self::Hybrid { domain, .. } => Some(domain),
+            Self::PowerShell(powershell) => Some(powershell),
+        }
+    }
+}
+
+/// A tenant that knows which accounts of a domain its own are synced from.
+struct SyncedTenant(Arc<GraphBackend>);
+
+#[async_trait]
+impl SyncedFrom for SyncedTenant {
+    async fn security_id(&self, account: &AccountId) -> Result<Option<String>, BackendError> {
+        self.0.on_premises_security_id(account).await
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("name", &self.name)
+            .field("way", &self.way)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tenant {
+    /// What was asked of the directory so far, as far as it is counted.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.way
+            .graph()
+            .map(GraphBackend::traffic)
+            .unwrap_or_default()
+    }
+
     /// The engine that rotates this tenant's accounts.
     pub(crate) fn engine(
         &self,
@@ -39,9 +118,10 @@ impl Tenant {
         policy: Policy,
         store: &Arc<dyn SecretStore>,
     ) -> Result<Engine, Failure> {
-        let backend: Arc<dyn RotationBackend> = Arc::<GraphBackend>::clone(&self.backend);
+        let backend = Arc::clone(&self.backend);
         let mut options = EngineOptions::default();
         options.lease = config.stores.lease.unwrap_or(options.lease);
+        options.verify_timeout = self.sync_within.unwrap_or(options.verify_timeout);
         options.batching = match config.engine.batch {
             Batch::Always => Batching::Always,
             Batch::Auto => Batching::Auto,
@@ -69,13 +149,18 @@ pub(crate) fn tenants(
         .into_iter()
         .enumerate()
         .map(|(place, (index, tenant))| {
-            let backend = backend(config, index, tenant, &rate, &mut credentials);
-            let backend = backend.map_err(Failure::usage)?;
+            let way = way(config, index, tenant, &rate, &mut credentials);
+            let way = way.map_err(Failure::usage)?;
             Ok(Tenant {
                 place,
                 name: tenant.id.clone(),
-                backend: Arc::new(backend),
-                policy: tenant.policy.clone(),
+                backend: way.backend(),
+                way,
+                policy: policy(tenant),
+                sync_within: tenant
+                    .on_premises
+                    .as_ref()
+                    .map(|own| own.sync_within.duration()),
             })
         })
         .collect()
@@ -112,6 +197,15 @@ pub(crate) fn asked<'a>(
     Ok(tenants)
 }
 
+/// The policy that holds in `tenant`. What is set in a domain is not there before the next sync, so it is looked for.
+fn policy(tenant: &config::Tenant) -> Policy {
+    let mut policy = tenant.policy.clone();
+    if tenant.on_premises.is_some() && policy.verify == Verify::None {
+        policy.verify = Verify::Timestamp;
+    }
+    policy
+}
+
 /// The accounts that the command line asks for.
 pub(crate) fn query(common: &Common) -> AccountQuery {
     if common.accounts.is_empty() {
@@ -137,27 +231,36 @@ fn check_names(config: &Config, names: &[String]) -> Result<(), Failure> {
     )))
 }
 
-fn backend(
+fn way(
     config: &Config,
     index: usize,
     tenant: &config::Tenant,
     rate: &RateControl,
     credentials: &mut Credentials,
-) -> Result<GraphBackend, ConfigError> {
+) -> Result<Way, ConfigError> {
     let at = At::tenant(config, index);
+    if tenant.backend == config::Backend::PowerShell {
+        let powershell = powershell::backend(&at, tenant)?;
+        return Ok(Way::PowerShell(Arc::new(powershell)));
+    }
     let credential = credentials.of(&at, tenant)?;
     let client_id = tenant.client_id.as_deref();
     let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
-        let message = format!("tenant {} has no `client_id`", tenant.id);
-        return Err(at
-            .error(&[], message)
-            .with_help("add the GUID that the portal calls Application (client) ID"));
+        return Err(at.without_client_id(&tenant.id));
     };
     let graph = GraphConfig::new(&tenant.id, client_id.to_owned(), credential)
         .with_cloud(cloud(&at, &tenant.cloud)?)
         .with_pim(tenant.pim)
         .with_rate_control(rate.clone());
-    GraphBackend::new(graph).map_err(|error| at.refused(&error))
+    let graph = GraphBackend::new(graph).map_err(|error| at.refused(&error))?;
+    let graph = Arc::new(graph);
+    Ok(match &tenant.on_premises {
+        Some(own) => Way::Hybrid {
+            graph,
+            domain: Arc::new(powershell::on_premises(&at, own)?),
+        },
+        None => Way::Graph(graph),
+    })
 }
 
 /// A place in the configuration: a tenant's, or that of whoever sets tenants up.
@@ -184,6 +287,12 @@ impl<'a> At<'a> {
 
     fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {
         self.config.document().error(&self.steps(keys), message)
+    }
+
+    fn without_client_id(&self, tenant: &str) -> ConfigError {
+        let message = format!("tenant {tenant} has no `client_id`");
+        self.error(&[], message)
+            .with_help("add the GUID that the portal calls Application (client) ID")
     }
 
     /// A mistake that the backend found, at the key that holds what it names.

@@ -26,6 +26,8 @@ mod leak;
 mod mend;
 mod onboarding;
 mod outcomes;
+#[cfg(unix)]
+mod powershell;
 mod proof;
 mod recover;
 #[cfg(feature = "openbao")]

@@ -127,7 +127,7 @@ impl Shared<'_> {
                 ..Verified::default()
             });
         }
-        match self.attempt(version, None).await {
+        match self.attempt(version, account.kind, None).await {
             Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {
                 answered_at,
                 ..Verified::default()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 use rotation_core::{
     Account, AssignmentState, BackendError, Caller, Capability, Decision, Denial, Known, Planner,
-    Problem, RoleId, RotationBackend, RuleSet, SkipReason, capability, least_role,
+    Problem, RoleId, RuleSet, SkipReason, capability, least_role,
 };
 
 use super::checklist::Checklist;

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod checklist;
+mod graph;
+mod powershell;
 mod time;
 
 use std::collections::HashMap;
@@ -9,9 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rotation_core::{
-    AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend, RuleSet,
-};
+use rotation_core::{AssignmentState, Caller, CallerKind, RuleSet};
 use tokio::time::Instant;
 
 use crate::args::{Common, Doctor, Format, Sharded};
@@ -43,9 +43,11 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
             "{what}; looking again until all is well, for {left_for} more"
         ));
         tokio::time::sleep(PAUSE.min(left)).await;
-        tenants
-            .iter()
-            .for_each(|tenant| tenant.backend.sign_in_anew());
+        for tenant in &tenants {
+            if let Some(graph) = tenant.way.graph() {
+                graph.sign_in_anew();
+            }
+        }
         lists = look(&config, common, &tenants).await?;
     }
     match common.format {
@@ -111,14 +113,16 @@ async fn check_in(
     tenant: &Tenant,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
-    let clock_off = time::clock_off(tenant).await;
-    if !check_permissions(tenant, clock_off.as_ref(), &mut list).await {
+    let mut let_in = true;
+    if let Some(graph) = tenant.way.graph() {
+        let_in = graph::check(graph, &mut list).await;
+    }
+    if let Some(powershell) = tenant.way.powershell() {
+        let_in &= powershell::check(powershell, &mut list).await;
+    }
+    if !let_in {
         return (list, None);
     }
-    if let Some(off) = &clock_off {
-        list.advise(off);
-    }
-    time::check_certificate(tenant, &mut list);
     let caller = match tenant.backend.caller().await {
         Ok(caller) => caller,
         Err(error) => {
@@ -139,63 +143,12 @@ async fn check_in(
         Ok(accounts) => accounts.tell(&mut list),
         Err(error) => list.unless_known(&error),
     }
-    time::check_expiry(tenant, &tenant.policy, &mut list).await;
+    if let Some(graph) = tenant.way.graph() {
+        time::check_expiry(graph, &tenant.policy, &mut list).await;
+    }
     check_throttle(tenant, &mut list);
     let id = caller.tenant;
     (list, Some(id))
-}
-
-/// Whether the tenant let us in.
-async fn check_permissions(
-    tenant: &Tenant,
-    clock_off: Option<&Problem>,
-    list: &mut Checklist,
-) -> bool {
-    let permissions = match tenant.backend.permissions().await {
-        Ok(permissions) => permissions,
-        Err(error) => {
-            let mut problem = problem(&error);
-            if let Some(off) = clock_off {
-                let fix = problem.fix.unwrap_or_default();
-                problem.fix = Some(format!("{}, {fix}", off.message));
-            }
-            list.wrong(&problem);
-            return false;
-        }
-    };
-    list.right("signing in works");
-    let leasts: Vec<_> = permissions.checks.iter().map(|check| check.least).collect();
-    let mut missing: Vec<(&str, Vec<&str>, String)> = Vec::new();
-    for check in permissions.checks {
-        let (to, least) = (check.to, check.least);
-        match check.held {
-            Some(held) if held == least => {
-                list.right(format!("may {to}: {held}, the least that does"));
-            }
-            Some(held) if leasts.contains(&held.as_str()) => {
-                list.right(format!("may {to}: {held}"));
-            }
-            Some(held) => list.note(format!("may {to}: {held}, where {least} would do")),
-            None if check.units_only => list.note(format!(
-                "cannot {to}, which is needed only where roles are assigned in some: lacks {least}"
-            )),
-            None => match missing.iter_mut().find(|(known, ..)| *known == least) {
-                Some((_, purposes, _)) => purposes.push(to),
-                None => missing.push((least, vec![to], check.fix)),
-            },
-        }
-    }
-    for (permission, purposes, fix) in missing {
-        let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
-        list.missing(permission, &purposes, &Problem::new(lacks).with_fix(fix));
-    }
-    if !permissions.unneeded.is_empty() {
-        list.note(format!(
-            "needs none of {}, which whoever steals the credential has too: remove them",
-            permissions.unneeded.join(", ")
-        ));
-    }
-    true
 }
 
 fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
@@ -222,8 +175,4 @@ fn check_throttle(tenant: &Tenant, list: &mut Checklist) {
         )),
         None => list.right("not throttled"),
     }
-}
-
-fn problem(error: &BackendError) -> Problem {
-    error.problem().clone()
 }
