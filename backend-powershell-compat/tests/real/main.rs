@@ -149,8 +149,8 @@ async fn a_refusal_in_a_real_powershell_is_a_refusal_with_its_reason() {
         Dialect::ActiveDirectory,
     ] {
         let backend = machine.backend(dialect);
-        let users = machine.server.tenant().users().into_iter();
-        let user = users.filter(|user| user.is_ordinary()).next_back().unwrap();
+        let mut users = machine.server.tenant().users().into_iter();
+        let user = users.rfind(|user| user.is_ordinary()).unwrap();
         let password = Arc::new(Password::new("short".to_owned().into()));
         let request = SetPassword::new(AccountId::new(&user.id.to_string()), password);
         let outcome = backend.set_password(&request).await;
