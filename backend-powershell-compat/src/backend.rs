@@ -74,7 +74,7 @@ impl PowerShellBackend {
         Ok(match &self.config().directory {
             Directory::Domain(domain) => Source::Domain(domain),
             Directory::Tenant(tenant) if self.pool.dialect().await?.reads_graph() => {
-                Source::Graph(Graph::new(&self.pool, tenant.pim))
+                Source::Graph(Graph::new(&self.pool, tenant))
             }
             Directory::Tenant(_) => Source::AzureAd,
         })

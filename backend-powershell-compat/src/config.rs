@@ -28,8 +28,10 @@ pub struct PowerShellConfig {
     pub workers: usize,
     /// How long a process may take to load the module, and to sign in.
     pub start_timeout: Duration,
-    /// How long it may take for one request, or for the next part of a listing. Then it is killed.
+    /// How long it may take to set one password. Then it is killed.
     pub request_timeout: Duration,
+    /// How long it may take for one read, or for the next part of a listing. Then it is killed.
+    pub read_timeout: Duration,
     /// After how long without a request a process is ended; the next request starts another. One that a person signed in
     /// to is never ended so.
     pub idle_timeout: Duration,
@@ -115,8 +117,8 @@ pub struct DomainLogin {
 }
 
 impl PowerShellConfig {
-    /// `directory`, with the module and the program that are there, two workers, two minutes to start, two minutes for a
-    /// request and ten minutes idle.
+    /// `directory`, with the module and the program that are there, two workers, two minutes to start and for a read, half a
+    /// minute to set a password, which is as long as the engine waits for it, and ten minutes idle.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
         Self {
@@ -125,7 +127,8 @@ impl PowerShellConfig {
             program: None,
             workers: 2,
             start_timeout: Duration::from_secs(120),
-            request_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(600),
         }
     }
@@ -154,13 +157,38 @@ impl PowerShellConfig {
         Self { workers, ..self }
     }
 
-    /// The same with other time limits: to start, for a request, and idle.
+    /// The same with another time limit to start and sign in.
     #[must_use]
-    pub fn with_timeouts(self, start: Duration, request: Duration, idle: Duration) -> Self {
+    pub fn with_start_timeout(self, start_timeout: Duration) -> Self {
         Self {
-            start_timeout: start,
-            request_timeout: request,
-            idle_timeout: idle,
+            start_timeout,
+            ..self
+        }
+    }
+
+    /// The same with another time limit to set a password.
+    #[must_use]
+    pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
+        Self {
+            request_timeout,
+            ..self
+        }
+    }
+
+    /// The same with another time limit to read.
+    #[must_use]
+    pub fn with_read_timeout(self, read_timeout: Duration) -> Self {
+        Self {
+            read_timeout,
+            ..self
+        }
+    }
+
+    /// The same with workers that idle so long.
+    #[must_use]
+    pub fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
+        Self {
+            idle_timeout,
             ..self
         }
     }
@@ -187,6 +215,7 @@ impl PowerShellConfig {
         for (field, timeout) in [
             ("start_timeout", self.start_timeout),
             ("request_timeout", self.request_timeout),
+            ("read_timeout", self.read_timeout),
             ("idle_timeout", self.idle_timeout),
         ] {
             if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
@@ -426,7 +455,6 @@ mod tests {
     #[test]
     fn a_wrong_field_is_named_with_what_was_found() {
         let sound = || tenant("contoso.com", secret(CLIENT, "s"));
-        let brief = Duration::from_secs(1);
         for (config, message) in [
             (
                 tenant("contoso", SignInWith::Interactive),
@@ -447,7 +475,7 @@ mod tests {
             (sound().with_workers(0), "workers: found 0"),
             (sound().with_workers(17), "workers: found 17"),
             (
-                sound().with_timeouts(brief, Duration::ZERO, brief),
+                sound().with_request_timeout(Duration::ZERO),
                 "request_timeout: found 0ns",
             ),
             (

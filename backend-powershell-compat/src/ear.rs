@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroizing;
+
 use crate::protocol::Answer;
 use crate::redact::one_line;
 
@@ -26,7 +28,7 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 pub(crate) struct Ear {
     mark: String,
-    line: Vec<u8>,
+    line: Zeroizing<Vec<u8>>,
     /// Whether the rest of this line is thrown away.
     is_deaf: bool,
     heard: VecDeque<Heard>,
@@ -36,7 +38,7 @@ impl Ear {
     pub(crate) fn new(mark: String) -> Self {
         Self {
             mark,
-            line: Vec::new(),
+            line: Zeroizing::default(),
             is_deaf: false,
             heard: VecDeque::new(),
         }
@@ -102,6 +104,9 @@ impl Ear {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::protocol::Says;
 
@@ -171,6 +176,21 @@ mod tests {
         );
         assert_eq!(heard(b"@rotation:n {\"id\":1,\"ok\":true}\n").len(), 1);
         assert_eq!(heard(b"half a line"), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_is_found_after_anything_that_is_not_ours(
+            lines in vec(vec(any::<u8>().prop_filter("no mark", |byte| *byte != b'@'), 0..300), 0..20),
+            cut in 1..200_usize,
+        ) {
+            let mut bytes = lines.concat();
+            bytes.extend_from_slice(b"\n@rotation:m {\"id\":7,\"ok\":1}\n");
+            let mut ear = Ear::new(MARK.to_owned());
+            let told = tell(&mut ear, bytes.chunks(cut));
+            prop_assert_eq!(told.last().map(String::as_str), Some("7 1"));
+            prop_assert!(told.iter().rev().skip(1).all(|line| line.starts_with("other: ")));
+        }
     }
 
     #[test]

@@ -190,7 +190,10 @@ impl Taken {
             return Err(Lost::NotWritten(Problem::new("no worker was taken")));
         };
         self.is_busy = true;
-        let limit = self.workers.config.request_timeout;
+        let limit = match ask {
+            Ask::Set { .. } => self.workers.config.request_timeout,
+            _ => self.workers.config.read_timeout,
+        };
         let reply = worker.ask(ask, secret, limit).await;
         self.is_busy = false;
         reply

@@ -113,7 +113,7 @@ async fn start_as(config: &PowerShellConfig, choice: Choice) -> Result<Started, 
     let script = dialect.script();
     let (worker, hello) = Worker::start(&choice.program, &script, limit, idle)
         .await
-        .map_err(|problem| Wrong::All(BackendError::Unavailable(explain(problem))))?;
+        .map_err(Wrong::All)?;
     let hello = serde_json::from_value(hello).map_err(|_| {
         let problem = Problem::new("the PowerShell worker greets without its version");
         Wrong::All(BackendError::Unexpected(problem))
@@ -134,15 +134,6 @@ async fn start_as(config: &PowerShellConfig, choice: Choice) -> Result<Started, 
         choice,
         diagnosis,
     })
-}
-
-/// Says what to do about a worker that could not even greet.
-fn explain(problem: Problem) -> Problem {
-    if problem.message.contains("rotation: language mode") {
-        let fix = "App Control or AppLocker restricts PowerShell here: let it run in FullLanguage mode for this account";
-        return problem.with_fix(fix);
-    }
-    problem
 }
 
 /// Whether PowerShell itself will do.

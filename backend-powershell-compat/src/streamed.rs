@@ -35,7 +35,7 @@ pub(crate) fn streamed<T: DeserializeOwned + Send + 'static>(
 ) -> BoxStream<'_, Result<T, BackendError>> {
     let started = async move {
         let worker = pool.start_one().await?;
-        let limit = pool.config().request_timeout;
+        let limit = pool.config().read_timeout;
         let (parts, received) = mpsc::channel(AHEAD);
         let asked = tokio::spawn(async move {
             let ask = Ask::Users { queries: &queries };

@@ -40,10 +40,21 @@ impl Claims {
                 return Err(BackendError::Unavailable(problem));
             }
         };
-        claims.ok_or_else(|| {
+        let claims = claims.ok_or_else(|| {
             let message = "the session's access token is opaque: expected a JWT whose claims `tid` and `oid` say who we are";
             BackendError::Unexpected(Problem::new(message).with_fix("check `environment`"))
-        })
+        })?;
+        match graph.tenant.parse::<Uuid>() {
+            Ok(tenant) if tenant != claims.tid => {
+                let message = format!(
+                    "the session is in tenant {}, but tenant {tenant} is configured",
+                    claims.tid
+                );
+                let problem = Problem::new(message).with_fix("check the tenant and how to sign in");
+                Err(BackendError::NotAuthorized(problem))
+            }
+            _ => Ok(claims),
+        }
     }
 
     fn parse(answer: &Value) -> Option<Self> {

@@ -4,6 +4,7 @@ use rotation_core::{BackendError, Problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::Tenant;
 use crate::failure::{Failure, HttpAnswer};
 use crate::pool::Pool;
 use crate::protocol::Ask;
@@ -22,6 +23,8 @@ const VERSION: &str = "v1.0/";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Graph<'a> {
     pool: &'a Pool,
+    /// As it is configured: a GUID or a domain.
+    pub(crate) tenant: &'a str,
     /// Whether the tenant has Privileged Identity Management.
     pub(crate) pim: bool,
 }
@@ -44,8 +47,12 @@ pub(crate) struct Page<T> {
 }
 
 impl<'a> Graph<'a> {
-    pub(crate) fn new(pool: &'a Pool, pim: bool) -> Self {
-        Self { pool, pim }
+    pub(crate) fn new(pool: &'a Pool, tenant: &'a Tenant) -> Self {
+        Self {
+            pool,
+            tenant: &tenant.id,
+            pim: tenant.pim,
+        }
     }
 
     /// Asks a worker for something else.

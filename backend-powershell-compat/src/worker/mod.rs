@@ -13,7 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
-use rotation_core::{Password, Problem};
+use rotation_core::{BackendError, Password, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +38,9 @@ const MOST_ITEMS: usize = 1 << 20;
 
 /// What a process that answers twice wrote.
 const UNASKED: &str = "an answer that nobody asked for";
+
+/// What `bootstrap.ps1` prints where it may not start the worker.
+const RESTRICTED: &str = "rotation: language mode";
 
 /// What must not be shown.
 #[derive(Clone)]
@@ -122,14 +125,17 @@ impl Worker {
     /// Starts `program` with the constant `script`, and sees whether it speaks our protocol.
     ///
     /// # Errors
-    /// A [`Problem`] if it cannot be started or does not say hello within `limit`.
+    /// - [`BackendError::NotAuthorized`] if it cannot be started, or not in a language that the worker is written in;
+    /// - [`BackendError::Unavailable`] if it does not say hello within `limit`;
+    /// - [`BackendError::Unexpected`] if it says something else.
     pub(crate) async fn start(
         program: &Path,
         script: &str,
         limit: Duration,
         idle: Option<Duration>,
-    ) -> Result<(Self, Value), Problem> {
-        let (child, pipes) = spawn(program).map_err(|error| cannot_start(program, &error))?;
+    ) -> Result<(Self, Value), BackendError> {
+        let (child, pipes) = spawn(program)
+            .map_err(|error| BackendError::NotAuthorized(cannot_start(program, &error)))?;
         let mark = format!("@rotation:{}", Uuid::new_v4().simple());
         let (asks, asked) = mpsc::channel(1);
         let end = Arc::new(OnceLock::new());
@@ -138,7 +144,7 @@ impl Worker {
         let talk = Talk {
             stdin: pipes.stdin,
             stdout: pipes.stdout,
-            piece: vec![0; PIECE],
+            piece: Zeroizing::new(vec![0; PIECE]),
             ear: Ear::new(mark.clone()),
             overheard: Arc::clone(&overheard),
             idle,
@@ -156,7 +162,7 @@ impl Worker {
     }
 
     /// The first line is the script, the second the handshake.
-    async fn greet(&self, script: &str, limit: Duration) -> Result<Value, Problem> {
+    async fn greet(&self, script: &str, limit: Duration) -> Result<Value, BackendError> {
         let hello = Ask::Hello {
             protocol: PROTOCOL,
             mark: &self.mark,
@@ -172,13 +178,18 @@ impl Worker {
                 let message = format!(
                     "PowerShell answers that it speaks version {found} of the protocol, expected {PROTOCOL}"
                 );
-                Err(Problem::new(message))
+                Err(BackendError::Unexpected(Problem::new(message)))
             }
-            Ok(Reply::Failed(record)) => Err(Problem::new(format!(
-                "PowerShell does not run the worker: {}",
-                record.words()
-            ))),
-            Err(lost) => Err(lost.problem()),
+            Ok(Reply::Failed(record)) => {
+                let message = format!("PowerShell does not run the worker: {}", record.words());
+                Err(BackendError::Unexpected(Problem::new(message)))
+            }
+            Err(lost) if self.is_restricted() => {
+                let fix = "App Control or AppLocker restricts PowerShell here: let it run in FullLanguage mode for this \
+                           account";
+                Err(BackendError::NotAuthorized(lost.problem().with_fix(fix)))
+            }
+            Err(lost) => Err(BackendError::Unavailable(lost.problem())),
         }
     }
 
@@ -240,6 +251,12 @@ impl Worker {
         self.asks.is_closed()
     }
 
+    /// Whether it said that it cannot run the worker, which it can then say in no better way.
+    fn is_restricted(&self) -> bool {
+        let lines = self.overheard();
+        lines.iter().any(|line| line.starts_with(RESTRICTED))
+    }
+
     /// What it printed besides its answers.
     pub(crate) fn overheard(&self) -> Vec<String> {
         self.overheard.lines()
@@ -299,7 +316,7 @@ impl End {
 struct Talk {
     stdin: ChildStdin,
     stdout: ChildStdout,
-    piece: Vec<u8>,
+    piece: Zeroizing<Vec<u8>>,
     ear: Ear,
     overheard: Arc<Overheard>,
     idle: Option<Duration>,

@@ -164,6 +164,24 @@ async fn a_user_name_is_nothing_but_a_name_whatever_is_in_it() {
 }
 
 #[tokio::test]
+async fn a_session_in_another_tenant_than_the_one_configured_is_noticed() {
+    let workshop = Workshop::new().await;
+    let tenant = |id: String| {
+        let tenant = backend_powershell_compat::Tenant::new(id, workshop.sign_in());
+        let mut config = workshop.config(Dialect::MicrosoftGraph);
+        config.directory = Directory::Tenant(tenant);
+        PowerShellBackend::new(config).unwrap()
+    };
+    let right = tenant(workshop.tenant().id().to_string());
+    assert!(right.caller().await.is_ok());
+    let wrong = tenant("00000000-0000-0000-0000-00000000dead".to_owned());
+    let error = wrong.caller().await.unwrap_err();
+    assert!(matches!(error, BackendError::NotAuthorized(_)), "{error:?}");
+    let listed: Vec<_> = wrong.accounts(AccountQuery::All).collect().await;
+    assert!(matches!(&listed[..], [Err(BackendError::NotAuthorized(_))]));
+}
+
+#[tokio::test]
 async fn a_listing_fails_closed_when_roles_cannot_be_read() {
     for permission in [
         "RoleManagement.Read.Directory",

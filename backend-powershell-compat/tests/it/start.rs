@@ -73,6 +73,8 @@ async fn a_program_that_is_none_is_named() {
         let problem = error.problem();
         assert!(problem.message.contains(expected), "{problem}");
         assert!(problem.fix.as_ref().unwrap().contains(fix), "{problem:?}");
+        let is_a_persons = matches!(error, BackendError::NotAuthorized(_));
+        assert_eq!(is_a_persons, fix != "doctor", "{error:?}");
     }
 }
 
@@ -109,7 +111,7 @@ async fn whatever_is_printed_at_the_start_is_tolerated_and_kept() {
 async fn a_worker_that_does_not_start_is_told_of_and_the_next_one_tried() {
     for (op, fault, expected) in [
         ("start", "dies", "ended before it answered: exit status: 3"),
-        ("start", "hangs", "did not answer within 3s, and was killed"),
+        ("start", "hangs", "did not answer within 5s, and was killed"),
         (
             "start",
             "language-mode",
@@ -124,7 +126,7 @@ async fn a_worker_that_does_not_start_is_told_of_and_the_next_one_tried() {
         ),
         ("load", "dies-after", "ended before it answered"),
         ("load", "empty-yes", "does not say what it loaded"),
-        ("connect", "hangs-before", "did not answer within 3s"),
+        ("connect", "hangs-before", "did not answer within 5s"),
         (
             "connect",
             "refuses",
@@ -200,7 +202,7 @@ async fn the_module_that_is_installed_is_used_if_none_is_named() {
         let tenant = Directory::Tenant(Tenant::new("contoso.com", workshop.sign_in()));
         let config = PowerShellConfig::new(tenant)
             .with_program(workshop.folder.path().join("pwsh"))
-            .with_timeouts(BRIEF, BRIEF, Duration::from_secs(60));
+            .with_start_timeout(BRIEF);
         let backend = PowerShellBackend::new(config).unwrap();
         let diagnosis = backend.diagnose().await.unwrap();
         assert_eq!(diagnosis.dialect, expected);

@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rotation_core::{AccountQuery, Outcome, RotationBackend};
 use serde_json::json;
 
-use crate::workshop::{BRIEF, DIALECTS, PASSWORD, Workshop, gone, id, request, told};
+use crate::workshop::{DIALECTS, PASSWORD, Workshop, gone, id, request, told};
 
 /// What a worker does to one request to set a password, what becomes of it, and whether the password is set.
 const FAULTS: &[(&str, &str, bool)] = &[
@@ -108,7 +108,7 @@ async fn a_worker_that_died_in_between_is_replaced_before_anything_is_sent() {
 async fn a_process_is_used_for_many_requests_and_ended_when_it_idles() {
     let workshop = Workshop::new().await;
     let config = workshop.config(Dialect::MicrosoftGraph).with_workers(1);
-    let config = config.with_timeouts(BRIEF, BRIEF, Duration::from_millis(300));
+    let config = config.with_idle_timeout(Duration::from_millis(300));
     let backend = PowerShellBackend::new(config).unwrap();
     for _ in 0..5 {
         assert_eq!(told(&workshop.set_password(&backend).await), "applied");

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 pub(crate) const PASSWORD: &str = "Tr0ub4dor&3-\"quoted\"";
 
 /// Long enough for whatever answers at all; whoever tests that something hangs waits for it.
-pub(crate) const BRIEF: Duration = Duration::from_secs(3);
+pub(crate) const BRIEF: Duration = Duration::from_secs(5);
 
 /// All dialects that go to a tenant, and the one that goes to a domain.
 pub(crate) const DIALECTS: [Dialect; 5] = [
@@ -151,7 +151,9 @@ impl Workshop {
         PowerShellConfig::new(directory)
             .with_dialect(dialect)
             .with_program(self.folder.path().join("pwsh"))
-            .with_timeouts(BRIEF, BRIEF, Duration::from_secs(60))
+            .with_start_timeout(BRIEF)
+            .with_request_timeout(BRIEF)
+            .with_read_timeout(BRIEF)
     }
 
     pub(crate) fn backend(&self, dialect: Dialect) -> PowerShellBackend {
