@@ -53,8 +53,10 @@ pub struct ByHand {
     /// The page on which an administrator grants the app all permissions that its registration names
     /// (<https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>).
     pub admin_consent: String,
-    /// The requests to Microsoft Graph that do the same, and the rest, in order.
-    pub requests: Vec<SetupRequest>,
+    /// The requests to Microsoft Graph that do the same, in order.
+    pub instead_of_consent: Vec<SetupRequest>,
+    /// Those that give the app its role, which no consent does, in order.
+    pub role: Vec<SetupRequest>,
 }
 
 /// A request to Microsoft Graph.
@@ -112,22 +114,23 @@ impl ByHand {
                 body: request.body,
             }
         };
+        let bring_in = [
+            add(&Step::ServicePrincipal),
+            find(&wanted.client_id, &ids.principal),
+            find(GRAPH_APP, &ids.graph),
+        ];
         let permissions = Permissions::least(wanted.pim);
         let permissions = permissions.into_iter().map(Step::Permission);
         let role: &[Step] = match wanted.through {
             Through::Direct | Through::Pim { .. } => &[Step::Role],
             Through::Group => &[Step::Group, Step::Role, Step::Member],
         };
-        let mut requests = vec![
-            add(&Step::ServicePrincipal),
-            find(&wanted.client_id, &ids.principal),
-            find(GRAPH_APP, &ids.graph),
-        ];
-        requests.extend(permissions.map(|step| add(&step)));
-        requests.extend(role.iter().map(add));
+        let grant = permissions.map(|step| add(&step));
+        let look = find(&wanted.client_id, &ids.principal);
         Ok(Self {
             admin_consent: admin_consent(&cloud.authority, tenant, &wanted.client_id),
-            requests,
+            instead_of_consent: bring_in.into_iter().chain(grant).collect(),
+            role: std::iter::once(look).chain(role.iter().map(add)).collect(),
         })
     }
 }

@@ -1,4 +1,4 @@
-use backend_graph::ByHand;
+use backend_graph::{ByHand, SetupRequest};
 use rotation_core::Problem;
 use serde::Serialize;
 
@@ -114,19 +114,21 @@ pub(super) fn conclusion(reports: &[Report], remove: bool) -> String {
 pub(super) fn by_hand(tenants: &[(String, ByHand)]) -> Result<(), Failure> {
     for (name, by_hand) in tenants {
         output::line(&format!("# {name}"))?;
-        output::line("# admin consent, to all permissions that the app's registration names:")?;
+        output::line("# To bring the app in with its permissions, an administrator opens")?;
         output::line(&by_hand.admin_consent)?;
-        output::line(
-            "# or these requests to Microsoft Graph, and those after the permissions in any case:",
-        )?;
-        for request in &by_hand.requests {
-            output::line(&format!("# {}", request.does))?;
-            let body = request.body.as_ref();
-            let body = body.map(|body| format!(" {body}")).unwrap_or_default();
-            output::line(&format!("{} {}{body}", request.method, request.url))?;
-        }
+        output::line("# or sends to Microsoft Graph")?;
+        by_hand.instead_of_consent.iter().try_for_each(request)?;
+        output::line("# To give it the role, an administrator sends")?;
+        by_hand.role.iter().try_for_each(request)?;
     }
     Ok(())
+}
+
+fn request(request: &SetupRequest) -> Result<(), Failure> {
+    output::line(&format!("# - {}", request.does))?;
+    let body = request.body.as_ref();
+    let body = body.map(|body| format!(" {body}")).unwrap_or_default();
+    output::line(&format!("{} {}{body}", request.method, request.url))
 }
 
 /// The same for programs.
