@@ -29,6 +29,7 @@
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
+//! setup ─► client                                      (an administrator's: gives an app its rights)
 //! ```
 
 mod aadsts;
@@ -72,6 +73,7 @@ mod quota;
 mod retry;
 mod retry_after;
 mod roles;
+mod setup;
 mod traffic;
 mod transport;
 mod units;
@@ -86,4 +88,5 @@ pub use domains::PasswordExpiry;
 pub use error::ConfigError;
 pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
+pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
 pub use traffic::Traffic;

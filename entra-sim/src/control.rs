@@ -296,7 +296,7 @@ struct Advance {
 }
 
 async fn advance(State(world): Shared, Json(advance): Json<Advance>) -> StatusCode {
-    world.clock.advance(Duration::from_secs(advance.seconds));
+    world.advance(Duration::from_secs(advance.seconds));
     StatusCode::NO_CONTENT
 }
 

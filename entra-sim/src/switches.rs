@@ -1,5 +1,7 @@
 //! What Microsoft does not document, as switches; the defaults are the stricter reading.
 
+use std::time::Duration;
+
 /// What a password PATCH on a target that Entra cannot serve answers.
 ///
 /// That it is refused is documented or common sense, the status is not.
@@ -49,6 +51,11 @@ pub struct Switches {
     pub disabled_before_password: bool,
     /// `roleAssignments` without a `$filter` is refused.
     pub role_assignments_require_filter: bool,
+    /// The longest active assignment that Privileged Identity Management lets an administrator make, by its settings for the
+    /// role; `None`: also one without an end, as the settings are at first.
+    pub longest_assignment: Option<Duration>,
+    /// The tenant has Entra ID P1: groups can be made role-assignable. What is answered without it is not documented.
+    pub premium_p1: bool,
     /// The tenant has Entra ID P2: the PIM endpoints work.
     pub premium_p2: bool,
 }
@@ -70,6 +77,8 @@ impl Default for Switches {
             guest_target: Unserved::BadRequest,
             disabled_before_password: true,
             role_assignments_require_filter: false,
+            longest_assignment: None,
+            premium_p1: true,
             premium_p2: true,
         }
     }

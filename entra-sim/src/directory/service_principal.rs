@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{AppCertificate, Federation};
 
 /// A client secret; without `expires` it never does.
+#[derive(Clone)]
 pub(crate) struct ClientSecret {
     pub(crate) value: String,
     pub(crate) expires: Option<Timestamp>,
@@ -22,6 +23,7 @@ pub(crate) enum SecretCheck {
 }
 
 /// A service principal.
+#[derive(Clone)]
 pub(crate) struct ServicePrincipal {
     /// The object id.
     pub(crate) id: Uuid,
@@ -33,6 +35,8 @@ pub(crate) struct ServicePrincipal {
     pub(crate) federations: Vec<Federation>,
     /// Application permissions of Microsoft Graph.
     pub(crate) permissions: Vec<String>,
+    /// Those that its registration asks for.
+    pub(crate) required: Vec<String>,
     /// People sign in to it, and it keeps no credential.
     pub(crate) public_client: bool,
     /// Delegated permissions consented to for all users.

@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::value::MapDeserializer;
 
 use super::{Backend, ConfigError, Document, Step, below};
 
 /// What proves that we are the application, and where it is to be found. Which keys it has depends on its kind.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table with `kind`, such as { kind = \"client-secret\", env = \"…\" }"
@@ -76,6 +77,29 @@ impl CredentialKind {
 }
 
 impl Credential {
+    /// One that needs nothing but its kind, as `name` writes it.
+    ///
+    /// # Errors
+    /// What is wrong with `name`, in words.
+    pub(crate) fn of_kind(name: &str) -> Result<Self, String> {
+        let table = [("kind", name)].into_iter();
+        let table = MapDeserializer::<_, serde::de::value::Error>::new(table);
+        let credential = Self::deserialize(table).map_err(|error| error.to_string())?;
+        match credential.kind {
+            CredentialKind::AzureCli
+            | CredentialKind::DeviceCode
+            | CredentialKind::ManagedIdentity => Ok(credential),
+            CredentialKind::AccessToken
+            | CredentialKind::Certificate
+            | CredentialKind::ClientSecret
+            | CredentialKind::Federated
+            | CredentialKind::Interactive => {
+                let message = format!("`{name}` needs to be told more: put it into `[setup]`");
+                Err(message)
+            }
+        }
+    }
+
     /// That it is of a kind that `backend` signs in with, and has the keys of its kind, at `steps` in `document`.
     pub(super) fn check(
         &self,

@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) stores: Stores,
     pub(crate) engine: Engine,
     pub(crate) audit: Audit,
+    pub(crate) setup: Setup,
     pub(crate) tenants: Vec<Tenant>,
     document: Document,
 }
@@ -55,6 +56,8 @@ struct Shape {
     engine: Engine,
     #[serde(default)]
     audit: Audit,
+    #[serde(default)]
+    setup: Setup,
     #[serde(default, rename = "tenant")]
     tenants: Vec<Tenant>,
 }
@@ -83,6 +86,15 @@ impl Default for Audit {
 pub(crate) struct SecretAt {
     pub(crate) env: Option<String>,
     pub(crate) file: Option<PathBuf>,
+}
+
+/// Whose hand `rotation setup` acts by: an administrator, not the app that rotates.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Setup {
+    /// If there is none, the credential says.
+    pub(crate) client_id: Option<String>,
+    pub(crate) credential: Option<Credential>,
 }
 
 /// One tenant, and how to reach it.
@@ -152,6 +164,7 @@ impl Config {
             _store,
             engine,
             audit,
+            setup,
             tenants,
         } = document.parse()?;
         let tenants = with_policies(tenants, &policy, &document)?;
@@ -160,6 +173,7 @@ impl Config {
             stores: Stores::read(&document)?,
             engine,
             audit,
+            setup,
             tenants,
             document,
         };
@@ -198,6 +212,10 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         check_policy(&self.policy, &self.document, &[Step::Key("policy")])?;
         self.engine.check(&self.document)?;
+        if let Some(credential) = &self.setup.credential {
+            let at = [Step::Key("setup"), Step::Key("credential")];
+            credential.check(&self.document, &at, Backend::Graph)?;
+        }
         if self.tenants.is_empty() {
             return Err(self
                 .document

@@ -150,6 +150,18 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
             vec!["unknown field `enable`", "did you mean `enabled`?"],
         ),
         (
+            format!("[setup]\nclient = \"x\"\n{STORE}{TENANT}"),
+            2,
+            vec!["unknown field `client`", "`client_id`"],
+        ),
+        (
+            format!(
+                "[setup]\ncredential = {{ kind = \"device-code\", env = \"X\" }}\n{STORE}{TENANT}"
+            ),
+            2,
+            vec!["a credential of kind `device-code` has no key `env`"],
+        ),
+        (
             format!("[engine]\ntenant_at_once = 3\n{STORE}{TENANT}"),
             2,
             vec![
@@ -272,6 +284,10 @@ fn a_secret_put_there_by_mistake_is_not_repeated() {
         (
             format!("{STORE}{TENANT}")
                 .replace("{ kind = \"client-secret\", env = \"S\" }", "\"hunter2\""),
+            "hunter2",
+        ),
+        (
+            format!("[setup]\ncredential = \"hunter2\"\n{STORE}{TENANT}"),
             "hunter2",
         ),
     ] {

@@ -3,6 +3,7 @@
 mod credential;
 mod powershell;
 mod secret;
+pub(crate) mod setup;
 pub(crate) mod store;
 
 use std::fmt;
@@ -237,7 +238,7 @@ fn way(
     rate: &RateControl,
     credentials: &mut Credentials,
 ) -> Result<Way, ConfigError> {
-    let at = At { config, index };
+    let at = At::tenant(config, index);
     if tenant.backend == config::Backend::PowerShell {
         let powershell = powershell::backend(&at, tenant)?;
         return Ok(Way::PowerShell(Arc::new(powershell)));
@@ -262,17 +263,26 @@ fn way(
     })
 }
 
-/// A tenant's place in the configuration.
+/// A place in the configuration: a tenant's, or that of whoever sets tenants up.
 struct At<'a> {
     config: &'a Config,
-    index: usize,
+    place: Vec<Step<'static>>,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn tenant(config: &'a Config, index: usize) -> Self {
+        let place = vec![Step::Key("tenant"), Step::Index(index)];
+        Self { config, place }
+    }
+
+    fn setup(config: &'a Config) -> Self {
+        let place = vec![Step::Key("setup")];
+        Self { config, place }
+    }
+
     fn steps<'k>(&self, keys: &[&'k str]) -> Vec<Step<'k>> {
-        let tenant = [Step::Key("tenant"), Step::Index(self.index)];
         let keys = keys.iter().copied().map(Step::Key);
-        tenant.into_iter().chain(keys).collect()
+        self.place.iter().copied().chain(keys).collect()
     }
 
     fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {

@@ -23,6 +23,8 @@ mod history;
 mod interrupt;
 mod kill;
 mod leak;
+mod mend;
+mod onboarding;
 mod outcomes;
 #[cfg(unix)]
 mod powershell;
@@ -34,6 +36,7 @@ mod recover;
 mod server;
 #[cfg(all(feature = "openbao", feature = "postgres"))]
 mod servers;
+mod setup;
 mod stores;
 mod tenants;
 mod world;

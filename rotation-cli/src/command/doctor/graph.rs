@@ -61,7 +61,7 @@ async fn check_permissions(
     }
     for (permission, purposes, fix) in missing {
         let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
-        list.missing(permission, &Problem::new(lacks).with_fix(fix));
+        list.missing(permission, &purposes, &Problem::new(lacks).with_fix(fix));
     }
     if !permissions.unneeded.is_empty() {
         list.note(format!(
