@@ -44,9 +44,9 @@ pub(crate) struct Directory {
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
     pub(crate) switches: Switches,
-    pub(crate) on_premises: OnPremises,
     /// As it was at the start, whatever became of its service principal.
     pub(crate) first_app: Option<Arc<ServicePrincipal>>,
+    pub(crate) on_premises: OnPremises,
     accounts: Vec<Account>,
     by_id: HashMap<Uuid, usize>,
     by_upn: HashMap<Box<str>, usize>,

@@ -89,14 +89,10 @@ impl Credential {
             CredentialKind::AzureCli
             | CredentialKind::DeviceCode
             | CredentialKind::ManagedIdentity => Ok(credential),
-            CredentialKind::AccessToken
-            | CredentialKind::Certificate
-            | CredentialKind::ClientSecret
-            | CredentialKind::Federated
-            | CredentialKind::Interactive => {
-                let message = format!("`{name}` needs to be told more: put it into `[setup]`");
-                Err(message)
-            }
+            _ => Err(
+                "expected `azure-cli`, `device-code` or `managed-identity`: any other goes into `[setup]`"
+                    .to_owned(),
+            ),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::args::{Common, Sharded};
 use crate::clock;
 use crate::config::{self, Config, ConfigError};
 use crate::exit::Failure;
+use crate::output;
 
 /// A tenant, and the hand in it.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(crate) fn setups(
 ) -> Result<Vec<SetupIn>, Failure> {
     let rate = RateControl::with_requests_at_once(config.engine.requests_at_once);
     let (client_id, credential) = who(config, acting).map_err(Failure::usage)?;
-    let tenants = asked(config, common, Sharded::default())?;
+    let tenants = through_graph(config, common)?;
     let setups = tenants.into_iter().map(|(index, tenant)| {
         let at = At::tenant(config, index);
         let graph = GraphConfig::new(&tenant.id, client_id.clone(), credential.clone())
@@ -58,7 +59,7 @@ pub(crate) fn by_hand(
     common: &Common,
     wanted: impl Fn(Wanted) -> Wanted,
 ) -> Result<Vec<(String, ByHand)>, Failure> {
-    let tenants = asked(config, common, Sharded::default())?;
+    let tenants = through_graph(config, common)?;
     let by_hand = tenants.into_iter().map(|(index, tenant)| {
         let at = At::tenant(config, index);
         let (cloud, wanted) = (cloud(&at, &tenant.cloud)?, wanted(app(&at, tenant)?));
@@ -69,6 +70,25 @@ pub(crate) fn by_hand(
     by_hand
         .collect::<Result<_, ConfigError>>()
         .map_err(Failure::usage)
+}
+
+/// The tenants that the command line asks for, but for those that PowerShell reaches in its own way.
+fn through_graph<'a>(
+    config: &'a Config,
+    common: &Common,
+) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
+    let mut tenants = asked(config, common, Sharded::default())?;
+    tenants.retain(|(_, tenant)| {
+        let is_graph = tenant.backend == config::Backend::Graph;
+        if !is_graph {
+            let name = &tenant.id;
+            output::note(&format!(
+                "{name} is reached through PowerShell: nothing is set up there"
+            ));
+        }
+        is_graph
+    });
+    Ok(tenants)
 }
 
 /// Who acts, and through which app.

@@ -461,6 +461,27 @@ fn a_tenant_that_fails_leaves_the_others() {
 }
 
 #[test]
+fn a_tenant_that_powershell_reaches_is_left_out() {
+    let world = one();
+    let text = world.read("rotation.toml");
+    let tenant = "[[tenant]]\nid = \"fabrikam.onmicrosoft.com\"\nbackend = \"powershell\"\n";
+    let tenant =
+        format!("{tenant}client_id = \"{ADMIN}\"\ncredential = {{ kind = \"interactive\" }}\n");
+    world.write(
+        "rotation.toml",
+        &text.replace("[setup]", &format!("{tenant}[setup]")),
+    );
+    let made = setup(&world, &[]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.stderr
+            .contains("fabrikam.onmicrosoft.com is reached through PowerShell"),
+        "{made:?}"
+    );
+    assert!(!made.stdout.contains("fabrikam"), "{made:?}");
+}
+
+#[test]
 fn lost_answers_and_busy_servers_change_nothing_in_the_outcome() {
     for effect in [
         Effect::disconnect_after(),
@@ -564,7 +585,7 @@ fn what_does_not_go_together_is_said_before_anything_is_sent() {
         ),
         (&["--print", "--remove"], "cannot be used with"),
         (&["--as", "azure-clu"], "azure-cli"),
-        (&["--as", "client-secret"], "put it into `[setup]`"),
+        (&["--as", "client-secret"], "any other goes into `[setup]`"),
     ] {
         let refused = world.run(&[&["setup"], args].concat());
         assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
