@@ -106,8 +106,10 @@ impl Permissions {
         Ok(Self::of(&claims.permissions(), claims.kind(), pim, fix))
     }
 
-    /// The least application permissions for everything, by name.
-    pub(crate) fn least(pim: bool) -> Vec<String> {
+    /// The least application permissions for everything that this backend does, by name; with Privileged Identity Management, what
+    /// reading that takes, too.
+    #[must_use]
+    pub fn least(pim: bool) -> Vec<String> {
         Self::missing_from(&BTreeSet::new(), pim)
     }
 

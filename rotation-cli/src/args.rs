@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use backend_powershell_compat::script::Module;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use rotation_core::{RoleId, RunId, role_named};
@@ -285,6 +286,28 @@ pub(crate) struct Setup {
     /// Do it without asking
     #[arg(short, long, conflicts_with = "print")]
     pub(crate) yes: bool,
+
+    /// Only print a script that does it in all tenants, for an administrator to read and run
+    #[arg(long, value_enum, conflicts_with_all = ["acting", "print", "remove", "through", "yes"])]
+    pub(crate) via: Option<Via>,
+
+    /// Whose cmdlets the script uses: Microsoft.Graph (unless said), Microsoft.Entra, or AzureAD, which is retired
+    #[arg(long, value_name = "MODULE", requires = "via", value_parser = module)]
+    pub(crate) module: Option<Module>,
+}
+
+/// By what else a tenant can be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    #[value(name = "powershell")]
+    PowerShell,
+}
+
+fn module(name: &str) -> Result<Module, String> {
+    Module::from_name(name).ok_or_else(|| {
+        let names = Module::ALL.map(Module::name);
+        format!("expected {}", names.join(", "))
+    })
 }
 
 /// How an app comes to hold its role.

@@ -89,7 +89,9 @@ async fn keeps_every_promise_of_a_backend_in_a_real_powershell() {
         let config = PowerShellConfig::new(directory)
             .with_dialect(dialect)
             .with_program(with_stubs(&pwsh, folder.path(), &server))
-            .with_timeouts(PATIENT, PATIENT, PATIENT);
+            .with_start_timeout(PATIENT)
+            .with_request_timeout(PATIENT)
+            .with_read_timeout(PATIENT);
         let backend = PowerShellBackend::new(config).unwrap();
         let harness = Harness { server, backend };
         assert_eq!(backend_suite(&harness).await, [], "{dialect}");

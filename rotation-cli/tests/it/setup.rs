@@ -700,3 +700,49 @@ fn by_hand(world: &World, requests: &[Value]) {
         }
     });
 }
+
+#[test]
+fn a_script_for_powershell_names_every_tenant_and_asks_nobody() {
+    let tenants = ["one.onmicrosoft.com", "two.onmicrosoft.com"];
+    let world = World::with(tenants.map(|domain| Tenant::demo_at(domain, 70)));
+    let cloud = format!(
+        "cloud = {{ authority = \"{0}\", graph = \"{0}\" }}",
+        world.server.base_url()
+    );
+    let refused = world.run(&["setup", "--via", "powershell"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("know the clouds by name"),
+        "{refused:?}"
+    );
+    world.edit(&cloud, "");
+    for (module, words) in [
+        (&[][..], "Get-MgServicePrincipal -Filter"),
+        (&["--module", "microsoft.entra"], "Connect-Entra"),
+        (&["--module", "azuread"], "Connect-AzureAD"),
+    ] {
+        let printed = world.run(&[&["setup", "--via", "powershell"], module].concat());
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        for words in [
+            words,
+            tenants[0],
+            tenants[1],
+            "User-PasswordProfile.ReadWrite.All",
+        ] {
+            assert!(printed.stdout.contains(words), "{words}: {printed:?}");
+        }
+        assert_eq!(
+            printed.stderr.contains("retired"),
+            module.contains(&"azuread")
+        );
+        let one = [
+            &["--tenant", tenants[1], "setup", "--via", "powershell"],
+            module,
+        ]
+        .concat();
+        assert!(!world.run(&one).stdout.contains(tenants[0]));
+    }
+    let unknown = world.run(&["setup", "--via", "powershell", "--module", "msonline"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert_eq!(world.server.totals().requests, 0);
+}

@@ -1,6 +1,7 @@
 //! `rotation setup`: gives the app what it needs in each tenant, or takes it away, after showing it and asking.
 
 mod report;
+mod script;
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -19,6 +20,9 @@ use report::{Report, conclusion};
 pub(super) async fn run(common: &Common, args: &args::Setup) -> Result<Exit, Failure> {
     check(args)?;
     let config = Config::load(common.config()).map_err(Failure::usage)?;
+    if args.via.is_some() {
+        return script::print(&config, common, args);
+    }
     let wanted = |app: Wanted| app.with_role(args.role).through(through(args));
     if args.print {
         return print(common, &setup::by_hand(&config, common, wanted)?);
