@@ -57,6 +57,7 @@ impl Directory {
             banned: Banned::new(&tenant.banned_words),
             password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
+            permission_lag: tenant.permission_lag,
             switches: tenant.switches,
             first_app: service_principals.first().map(Arc::clone),
             service_principals: RwLock::new(service_principals),
@@ -238,6 +239,7 @@ fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> io::Result<Serv
             .map(Federation::new)
             .collect::<io::Result<_>>()?,
         permissions: app.permissions,
+        fresh: Vec::new(),
         required: app.required,
         delegated: app.delegated,
         public_client: app.public_client,

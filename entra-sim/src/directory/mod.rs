@@ -43,6 +43,7 @@ pub(crate) struct Directory {
     /// After how many days passwords expire, if they do.
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
+    pub(crate) permission_lag: Duration,
     pub(crate) switches: Switches,
     /// As it was at the start, whatever became of its service principal.
     pub(crate) first_app: Option<Arc<ServicePrincipal>>,

@@ -35,6 +35,8 @@ pub(crate) struct ServicePrincipal {
     pub(crate) federations: Vec<Federation>,
     /// Application permissions of Microsoft Graph.
     pub(crate) permissions: Vec<String>,
+    /// Those of them that tokens show only from some time on.
+    pub(crate) fresh: Vec<(String, Timestamp)>,
     /// Those that its registration asks for.
     pub(crate) required: Vec<String>,
     /// People sign in to it, and it keeps no credential.
@@ -55,6 +57,16 @@ impl fmt::Debug for ServicePrincipal {
 }
 
 impl ServicePrincipal {
+    /// The application permissions that a token shows which is issued at `now`.
+    pub(crate) fn permissions_at(&self, now: Timestamp) -> Vec<String> {
+        let is_too_fresh = |name: &String| {
+            let mut fresh = self.fresh.iter();
+            fresh.any(|(fresh, from)| fresh == name && now < *from)
+        };
+        let permissions = self.permissions.iter().filter(|name| !is_too_fresh(name));
+        permissions.cloned().collect()
+    }
+
     pub(crate) fn check_secret(&self, presented: &str, now: Timestamp) -> SecretCheck {
         let Some(known) = self.secrets.iter().find(|known| known.value == presented) else {
             return SecretCheck::Wrong;

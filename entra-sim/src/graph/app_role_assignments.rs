@@ -11,7 +11,7 @@ use super::app_roles::{self, made_up};
 use super::permission::{APPLICATIONS, DELEGATED_ROLE_ASSIGNERS, GRANT_APP_ROLES};
 use super::service_principals::{find, graph_id};
 use super::{Call, GraphError};
-use crate::clock::graph_time;
+use crate::clock::{graph_time, later};
 use crate::directory::ServicePrincipal;
 use crate::reply::Reply;
 
@@ -53,9 +53,16 @@ pub(crate) fn grant(call: &Call<'_>) -> Result<Reply, GraphError> {
         .ok_or_else(|| {
             GraphError::bad_request("Permission being assigned was not found on application")
         })?;
-    let granted = change(call, &app, |permissions| {
-        let is_new = !permissions.contains(&permission);
-        is_new.then(|| permissions.push(permission.clone()))
+    let lag = call.directory.permission_lag;
+    let from = (!lag.is_zero()).then(|| later(call.world.clock.now(), lag));
+    let granted = change(call, &app, |app| {
+        let is_new = !app.permissions.contains(&permission);
+        is_new.then(|| {
+            app.fresh.retain(|(known, _)| *known != permission);
+            app.fresh
+                .extend(from.map(|from| (permission.clone(), from)));
+            app.permissions.push(permission.clone());
+        })
     });
     granted.ok_or_else(|| {
         GraphError::bad_request("Permission being assigned already exists on the object")
@@ -72,7 +79,8 @@ pub(crate) fn revoke(call: &Call<'_>) -> Result<Reply, GraphError> {
     require_granter(call)?;
     let app = find(call)?;
     let item = &*call.route.item;
-    change(call, &app, |permissions| {
+    change(call, &app, |here| {
+        let permissions = &mut here.permissions;
         let is_it = |permission: &String| id(&app, permission).to_string() == item;
         let place = permissions.iter().position(is_it)?;
         Some(permissions.remove(place))
@@ -90,11 +98,11 @@ fn require_granter(call: &Call<'_>) -> Result<(), GraphError> {
 fn change<T>(
     call: &Call<'_>,
     app: &ServicePrincipal,
-    change: impl FnOnce(&mut Vec<String>) -> Option<T>,
+    change: impl FnOnce(&mut ServicePrincipal) -> Option<T>,
 ) -> Option<T> {
     call.directory.change_service_principals(|apps| {
         let app = apps.iter_mut().find(|known| known.id == app.id)?;
-        change(&mut Arc::make_mut(app).permissions)
+        change(Arc::make_mut(app))
     })
 }
 

@@ -383,3 +383,22 @@ async fn an_administrators_consent_brings_an_app_in_with_what_it_asks_for() {
     }
     assert_eq!(page(Uuid::nil()).await.unwrap().status(), 400);
 }
+
+#[tokio::test]
+async fn a_permission_may_take_its_time_to_show_in_tokens() {
+    let lag = Duration::from_secs(300);
+    let (server, client) = world(|tenant| tenant.permission_lag(lag)).await;
+    let id = principal(&client).await;
+    let (graph, role) = app_role(&client, "User.Read.All").await;
+    let grant = json!({"principalId": id, "resourceId": graph, "appRoleId": role});
+    let path = format!("/servicePrincipals/{id}/appRoleAssignments");
+    assert_eq!(post(&client, &path, &grant).await.0, 201);
+    assert_eq!(client.all(&path).await.len(), 1, "it is granted");
+    let reads = async || {
+        let rotation = Client::app(&server, &server.tenant(), APP, "s").await;
+        rotation.get("/users").await.0
+    };
+    assert_eq!(reads().await, 403);
+    server.advance(lag + Duration::from_secs(1));
+    assert_eq!(reads().await, 200);
+}

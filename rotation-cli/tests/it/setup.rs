@@ -426,6 +426,36 @@ fn a_person_signs_in_once_and_needs_roles_too() {
 }
 
 #[test]
+fn doctor_waits_for_what_setup_has_granted() {
+    let lag = Duration::from_secs(3600);
+    let world = world([bare("contoso.onmicrosoft.com").permission_lag(lag)]);
+    let made = setup(&world, &[]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.stdout.contains("they count in a few minutes"),
+        "{made:?}"
+    );
+    // nothing is left to be done, and it does not count yet
+    assert!(setup(&world, &[]).stdout.contains("nothing was changed"));
+    assert!(!wrongs(&world).is_empty());
+    let mut command = world.command(&["doctor", "--wait", "2m"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("looking again until all is well"), "{line}");
+    world.server.advance(lag + Duration::from_secs(1));
+    let waited = crate::world::wait(child);
+    assert_eq!(
+        waited.code,
+        Some(3),
+        "administrators are out of reach: {waited:?}"
+    );
+    assert_eq!(wrongs(&world), Vec::<String>::new());
+}
+
+#[test]
 fn a_tenant_that_fails_leaves_the_others() {
     let tenants = (0..4).map(|index| bare(&domain(index)));
     let world = world(tenants);
