@@ -291,7 +291,7 @@ pub(crate) struct Setup {
     #[arg(long, value_enum, conflicts_with_all = ["acting", "print", "remove", "through", "yes"])]
     pub(crate) via: Option<Via>,
 
-    /// Whose cmdlets the script uses: Microsoft.Graph (unless said), Microsoft.Entra, or AzureAD, which is retired
+    /// Whose cmdlets the script uses: `Microsoft.Graph` (unless said), `Microsoft.Entra`, or `AzureAD`, which is retired
     #[arg(long, value_name = "MODULE", requires = "via", value_parser = module)]
     pub(crate) module: Option<Module>,
 }

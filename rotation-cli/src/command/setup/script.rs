@@ -44,7 +44,7 @@ fn app(config: &Config, index: usize, tenant: &Tenant) -> Result<(Uuid, Environm
     };
     let id = tenant.client_id.as_deref();
     let app = id.and_then(|id| id.parse().ok()).ok_or_else(|| {
-        let found = id.map_or("none".to_owned(), |id| format!("`{id}`"));
+        let found = id.map_or_else(|| "none".to_owned(), |id| format!("`{id}`"));
         let message = format!(
             "tenant {} needs a `client_id` for its script: found {found}, expected a GUID",
             tenant.id
