@@ -61,6 +61,13 @@ impl PowerShellBackend {
         self.pool.diagnosis().await
     }
 
+    /// How many requests it has under way at most: give the engine no more
+    /// (`EngineOptions::concurrency`), as what waits for a worker counts as under way.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.config().workers
+    }
+
     fn config(&self) -> &PowerShellConfig {
         self.pool.config()
     }

@@ -234,7 +234,7 @@ impl Fix {
             }
             Self::LookUp => "look the code up at https://learn.microsoft.com/graph/errors",
             Self::OnPremises => {
-                "its password lives on premises: rotate it there, with the `active-directory` dialect"
+                "its password lives on premises: rotate it there, as an account of the domain, or leave such accounts out by `synced = \"skip\"`"
             }
             Self::Outage => "the next attempt may tell; if it lasts, run the cmdlet by hand",
             Self::Password => {

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rotation_core::{
     Account, AccountQuery, AssignmentState, Caller, CallerKind, Capability, Decision, Denial,
-    Explanation, Known, Planner, Policy, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
+    Explanation, Known, Planner, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
     least_role,
 };
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::named::Named;
 use crate::output;
 use crate::preflight::tell_problem;
 use crate::role;
-use crate::wiring::{self, Tenant};
+use crate::wiring::{self, Tenant, Way};
 
 pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
@@ -40,9 +40,11 @@ pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure
         match found {
             Ok((caller, accounts)) => {
                 accounts.iter().for_each(|account| named.see(account));
-                explained.extend(accounts.iter().map(|account| {
-                    Explained::new(&tenant.name, &caller, account, &tenant.policy, clock::now())
-                }));
+                explained.extend(
+                    accounts
+                        .iter()
+                        .map(|account| Explained::new(&tenant, &caller, account, clock::now())),
+                );
             }
             Err(problem) => {
                 left_out += 1;
@@ -141,13 +143,8 @@ struct RoleShown {
 }
 
 impl Explained {
-    fn new(
-        tenant: &str,
-        caller: &Caller,
-        account: &Account,
-        policy: &Policy,
-        now: Timestamp,
-    ) -> Self {
+    fn new(tenant: &Tenant, caller: &Caller, account: &Account, now: Timestamp) -> Self {
+        let policy = &tenant.policy;
         let explanation = explain(caller, account, policy.rules);
         let least = account
             .holdings
@@ -157,7 +154,7 @@ impl Explained {
         let least_permission = permissions.first().copied().unwrap_or_default();
         let planner = Planner::new(policy.clone(), caller.clone(), now);
         let decision = planner.decide(account, &Known::default());
-        let obstacle = obstacle(&explanation, caller, account, least);
+        let obstacle = obstacle(&explanation, caller, account, least, &tenant.way);
         let by = match &explanation.rotate {
             Capability::Allowed { by } if obstacle.is_none() => Some(by.to_string()),
             _ => None,
@@ -166,7 +163,7 @@ impl Explained {
             (Some(problem.message.clone()), problem.fix)
         });
         Self {
-            tenant: tenant.to_owned(),
+            tenant: tenant.name.clone(),
             account: account.id.to_string(),
             upn: account.user_name.clone(),
             kind: account.kind.to_string(),
@@ -296,12 +293,13 @@ fn obstacle(
     caller: &Caller,
     account: &Account,
     least: Option<RoleId>,
+    way: &Way,
 ) -> Option<Problem> {
     if account.id == caller.id {
         let message = "it is the caller's own account, which a run never touches";
         return Some(Problem::new(message).with_fix("rotate it as another caller"));
     }
-    if let Some((message, fix)) = elsewhere(account) {
+    if let Some((message, fix)) = elsewhere(account, way) {
         return Some(Problem::new(message).with_fix(fix));
     }
     if !caller.may_set_passwords() {
@@ -343,12 +341,13 @@ fn obstacle(
 }
 
 /// Where the account's password lives, if not here.
-fn elsewhere(account: &Account) -> Option<(&'static str, &'static str)> {
+fn elsewhere(account: &Account, way: &Way) -> Option<(&'static str, &'static str)> {
     use rotation_core::AccountKind::{Federated, Guest, Synced};
     match account.kind {
+        Synced if matches!(way, Way::Hybrid { .. }) => None,
         Synced => Some((
             "it is synced from an on-premises directory, where its password lives",
-            "rotate it there",
+            "rotate it there: by `[tenant.on_premises]`",
         )),
         Federated => Some((
             "its domain is federated: its password lives at another identity provider",

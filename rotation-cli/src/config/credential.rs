@@ -9,7 +9,7 @@ use super::{Backend, ConfigError, Document, Step, below};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table with `kind`, such as { kind = \"client-secret\", env = \"…\" }"
+    expecting = "a table with `kind`, such as { kind = \"device-code\" }"
 )]
 pub(crate) struct Credential {
     pub(crate) kind: CredentialKind,

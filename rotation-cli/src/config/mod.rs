@@ -249,10 +249,27 @@ impl Config {
 }
 
 impl Tenant {
+    /// Whether it is an on-premises domain.
+    pub(crate) fn is_domain(&self) -> bool {
+        matches!(&self.powershell, Some(own) if own.server.is_some())
+    }
+
+    /// A key that is there and makes sense for a domain alone.
+    fn domain_key(&self) -> Option<&'static str> {
+        let own = self.powershell.as_ref()?;
+        [
+            ("search_base", own.search_base.is_some()),
+            ("login", own.login.is_some()),
+            ("delegated", own.delegated),
+        ]
+        .into_iter()
+        .find_map(|(key, is_there)| is_there.then_some(key))
+    }
+
     /// That what is for PowerShell is there for PowerShell alone.
     fn check_powershell(&self, document: &Document, index: usize) -> Result<(), ConfigError> {
         let tenant = [Step::Key("tenant"), Step::Index(index)];
-        let is_domain = matches!(&self.powershell, Some(own) if own.server.is_some());
+        let is_domain = self.is_domain();
         match self.backend {
             Backend::Graph if self.powershell.is_some() => {
                 let message = "`powershell` is for tenants with `backend = \"powershell\"`";
@@ -261,6 +278,15 @@ impl Tenant {
             Backend::PowerShell if self.on_premises.is_some() => {
                 let message = "`on_premises` is for tenants with `backend = \"graph\"`";
                 Err(document.error(&below(&tenant, Step::Key("on_premises")), message))
+            }
+            Backend::PowerShell if !is_domain && let Some(key) = self.domain_key() => {
+                let message =
+                    format!("`{key}` is for a domain: expected `server`, a domain controller, too");
+                Err(document.error(&below(&tenant, Step::Key("powershell")), message))
+            }
+            Backend::PowerShell if is_domain && self.client_id.is_some() => {
+                let message = "a domain has no app: expected no `client_id`";
+                Err(document.error(&below(&tenant, Step::Key("client_id")), message))
             }
             Backend::PowerShell if is_domain && self.credential.is_some() => {
                 let message = "a domain is asked by the account that this program runs as, or by `powershell.login`: \

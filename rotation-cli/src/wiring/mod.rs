@@ -24,6 +24,9 @@ use crate::exit::Failure;
 use crate::output;
 use credential::Credentials;
 
+/// So many accounts of a domain may wait for one worker, which takes a quarter of a second for each.
+const WAITING_FOR_A_WORKER: usize = 16;
+
 /// A tenant, and the way to its directory.
 #[derive(Clone)]
 pub(crate) struct Tenant {
@@ -43,6 +46,8 @@ pub(crate) struct Tenant {
 /// How a directory is reached.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
+    /// An on-premises domain.
+    Domain(Arc<PowerShellBackend>),
     Graph(Arc<GraphBackend>),
     /// The accounts that are synced from an on-premises domain, there.
     Hybrid {
@@ -61,7 +66,18 @@ impl Way {
                 Arc::<PowerShellBackend>::clone(domain),
                 Arc::new(SyncedTenant(Arc::clone(graph))),
             )),
-            Self::PowerShell(powershell) => Arc::<PowerShellBackend>::clone(powershell),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => {
+                Arc::<PowerShellBackend>::clone(powershell)
+            }
+        }
+    }
+
+    /// How many requests may be under way, of `most`: what waits for a worker must not wait past the time for an attempt.
+    fn requests_at_once(&self, most: usize) -> usize {
+        match self {
+            Self::Graph(_) => most,
+            Self::Hybrid { domain, .. } => most.min(domain.workers() * WAITING_FOR_A_WORKER),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => powershell.workers(),
         }
     }
 
@@ -69,7 +85,7 @@ impl Way {
     pub(crate) fn graph(&self) -> Option<&GraphBackend> {
         match self {
             Self::Graph(graph) | Self::Hybrid { graph, .. } => Some(graph),
-            Self::PowerShell(_) => None,
+            Self::Domain(_) | Self::PowerShell(_) => None,
         }
     }
 
@@ -78,7 +94,7 @@ impl Way {
         match self {
             Self::Graph(_) => None,
             Self::Hybrid { domain, .. } => Some(domain),
-            Self::PowerShell(powershell) => Some(powershell),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => Some(powershell),
         }
     }
 }
@@ -121,6 +137,7 @@ impl Tenant {
         let backend = Arc::clone(&self.backend);
         let mut options = EngineOptions::default();
         options.lease = config.stores.lease.unwrap_or(options.lease);
+        options.concurrency = self.way.requests_at_once(options.concurrency);
         options.verify_timeout = self.sync_within.unwrap_or(options.verify_timeout);
         options.batching = match config.engine.batch {
             Batch::Always => Batching::Always,
@@ -240,8 +257,12 @@ fn way(
 ) -> Result<Way, ConfigError> {
     let at = At::tenant(config, index);
     if tenant.backend == config::Backend::PowerShell {
-        let powershell = powershell::backend(&at, tenant)?;
-        return Ok(Way::PowerShell(Arc::new(powershell)));
+        let powershell = Arc::new(powershell::backend(&at, tenant)?);
+        return Ok(if tenant.is_domain() {
+            Way::Domain(powershell)
+        } else {
+            Way::PowerShell(powershell)
+        });
     }
     let credential = credentials.of(&at, tenant)?;
     let client_id = tenant.client_id.as_deref();

@@ -82,9 +82,14 @@ fn through_graph<'a>(
         let is_graph = tenant.backend == config::Backend::Graph;
         if !is_graph {
             let name = &tenant.id;
-            output::note(&format!(
-                "{name} is reached through PowerShell: nothing is set up there"
-            ));
+            output::note(&if tenant.is_domain() {
+                format!("{name} is a domain, which has no app: nothing is set up there")
+            } else {
+                format!(
+                    "{name} is reached through PowerShell, and not set up over Graph: `rotation setup --via powershell` \
+                     prints a script"
+                )
+            });
         }
         is_graph
     });

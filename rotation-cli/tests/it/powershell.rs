@@ -198,9 +198,23 @@ fn a_sync_that_does_not_come_is_not_waited_for_for_ever() {
         "--account",
         "staff1@contoso.onmicrosoft.com",
     ]);
+    assert_eq!(
+        applied.code,
+        Some(5),
+        "a canary that is not seen: {applied:?}"
+    );
     let summary: Value = serde_json::from_str(&applied.stdout).unwrap();
-    assert_eq!(summary["failed"], 0, "{summary}");
-    // what the domain has is in the store
+    assert_eq!(summary["unsettled"], 1, "{summary}");
+    let problem = summary["problems"][0].to_string();
+    assert!(
+        problem.contains("the tenant did not know of it within 2 s"),
+        "{summary}"
+    );
+    assert!(
+        problem.contains("password hash synchronisation"),
+        "{summary}"
+    );
+    // what the domain has is in the store, and so is what the tenant has
     assert_eq!(world.tenant.sync(), 1);
     world.assert_no_password_is_lost();
 }

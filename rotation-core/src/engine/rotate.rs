@@ -335,8 +335,11 @@ impl Shared<'_> {
                 answered.and_then(|at| at.checked_add(slack).ok()).or(moved)
             }
             Err(problem) => {
-                let problem = problem.with_fix("the next run settles this account");
-                return AccountResult::Unsettled { problem };
+                let fix = problem.fix.clone();
+                let fix = fix.unwrap_or_else(|| "the next run settles this account".to_owned());
+                return AccountResult::Unsettled {
+                    problem: problem.with_fix(fix),
+                };
             }
         };
         let committed = Committed::new(self.engine.clock.now())

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::rotate::Shared;
-use crate::{Account, BackendError, NewVersion, Outcome, Problem, SignIn, Verify};
+use crate::{Account, AccountKind, BackendError, NewVersion, Outcome, Problem, SignIn, Verify};
 
 /// How to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,16 @@ impl Shared<'_> {
                 moved,
                 ..Verified::default()
             });
+        }
+        if account.kind == AccountKind::Synced {
+            // the answer is the domain's, and the tenant's sync would have to follow it again
+            let problem = Problem::new(format!(
+                "set on premises, but the tenant did not know of it within {} s",
+                limit.as_secs()
+            ));
+            return Err(problem.with_fix(
+                "see why password hash synchronisation does not bring it; the next run settles this account",
+            ));
         }
         match self.attempt(version, account.kind, None).await {
             Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {

@@ -112,6 +112,11 @@ impl Checklist {
         }
     }
 
+    /// Whether permissions are missing.
+    pub(super) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     pub(super) fn wrongs(&self) -> usize {
         self.count(Finding::Wrong)
     }

@@ -18,11 +18,12 @@ use crate::args::{Common, Doctor, Format, Sharded};
 use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::named::Named;
 use crate::output;
-use crate::preflight::{check_role, check_tenant, configured_twice};
+use crate::preflight::{check_domain, check_role, check_tenant, configured_twice};
 use crate::role;
 use crate::wiring::store::{self, Stores};
-use crate::wiring::{self, Tenant};
+use crate::wiring::{self, Tenant, Way};
 use accounts::Accounts;
 use checklist::Checklist;
 
@@ -33,7 +34,7 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let tenants = wiring::tenants(&config, common, Sharded::default())?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
-    let mut lists = look(&config, common, &tenants).await?;
+    let (mut lists, mut missing) = look(&config, common, &tenants).await?;
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
         && !left.is_zero()
         && lists.iter().any(|list| list.wrongs() > 0)
@@ -48,42 +49,53 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
                 graph.sign_in_anew();
             }
         }
-        lists = look(&config, common, &tenants).await?;
+        (lists, missing) = look(&config, common, &tenants).await?;
     }
     match common.format {
         Format::Json => output::json(&lists)?,
         Format::Table => {
             lists.iter().try_for_each(Checklist::print)?;
             output::line(&conclusion(&lists))?;
+            if lists.iter().any(Checklist::has_missing) {
+                output::line(
+                    "permissions and roles that are missing: `rotation setup` gives them",
+                )?;
+            }
         }
+    }
+    for name in &missing {
+        output::note(&format!("no account {name} in any of these tenants"));
     }
     Ok(if lists.iter().any(|list| list.wrongs() > 0) {
         Exit::Preflight
-    } else if lists.iter().any(Checklist::has_unreached) {
+    } else if !missing.is_empty() || lists.iter().any(Checklist::has_unreached) {
         Exit::Incomplete
     } else {
         Exit::Done
     })
 }
 
-/// The checklists of the store and of each tenant.
+/// The checklists of the store and of each tenant, and the accounts that the command line names and nobody has.
 async fn look(
     config: &Config,
     common: &Common,
     tenants: &[Tenant],
-) -> Result<Vec<Checklist>, Failure> {
+) -> Result<(Vec<Checklist>, Vec<String>), Failure> {
+    let named = Named::new(&common.accounts);
     let mut lists = vec![check_store(config).await?];
-    let check = async |tenant: Tenant| check_in(common, &tenant).await;
-    let at_once = config.engine.tenants_at_once;
-    let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
-    let mut names = HashMap::new();
-    while let Some((mut list, id)) = checks.next().await {
-        if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
-            list.wrong(&configured_twice(&twin));
+    {
+        let check = async |tenant: Tenant| check_in(common, &tenant, &named).await;
+        let at_once = config.engine.tenants_at_once;
+        let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
+        let mut names = HashMap::new();
+        while let Some((mut list, id)) = checks.next().await {
+            if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
+                list.wrong(&configured_twice(&twin));
+            }
+            lists.push(list);
         }
-        lists.push(list);
     }
-    Ok(lists)
+    Ok((lists, named.missing()))
 }
 
 fn conclusion(lists: &[Checklist]) -> String {
@@ -111,6 +123,7 @@ async fn check_store(config: &Config) -> Result<Checklist, Failure> {
 async fn check_in(
     common: &Common,
     tenant: &Tenant,
+    named: &Named,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
     let mut let_in = true;
@@ -130,17 +143,14 @@ async fn check_in(
             return (list, None);
         }
     };
-    let as_what = match caller.kind {
-        CallerKind::AppOnly => "an app on its own",
-        CallerKind::Delegated => "an app for a person",
-    };
-    list.take(check_tenant(&tenant.name, &caller));
-    let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
-    list.right(who);
-    check_roles(&caller, tenant.policy.rules, &mut list);
-    let accounts = Accounts::count(common, tenant, &caller).await;
+    if matches!(tenant.way, Way::Domain(_)) {
+        list.take(check_domain(&caller));
+    } else {
+        check_caller(tenant, &caller, &mut list);
+    }
+    let accounts = Accounts::count(common, tenant, &caller, named).await;
     match accounts {
-        Ok(accounts) => accounts.tell(&mut list),
+        Ok(accounts) => accounts.tell(tenant, &mut list),
         Err(error) => list.unless_known(&error),
     }
     if let Some(graph) = tenant.way.graph() {
@@ -149,6 +159,17 @@ async fn check_in(
     check_throttle(tenant, &mut list);
     let id = caller.tenant;
     (list, Some(id))
+}
+
+fn check_caller(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
+    let as_what = match caller.kind {
+        CallerKind::AppOnly => "an app on its own",
+        CallerKind::Delegated => "an app for a person",
+    };
+    list.take(check_tenant(&tenant.name, caller));
+    let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
+    list.right(who);
+    check_roles(caller, tenant.policy.rules, list);
 }
 
 fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {

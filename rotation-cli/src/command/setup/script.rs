@@ -13,7 +13,17 @@ use crate::wiring;
 
 /// Prints one script for all tenants that the command line asks for.
 pub(super) fn print(config: &Config, common: &Common, args: &args::Setup) -> Result<Exit, Failure> {
-    let tenants = wiring::asked(config, common, Sharded::default())?;
+    let mut tenants = wiring::asked(config, common, Sharded::default())?;
+    tenants.retain(|(_, tenant)| {
+        let is_domain = tenant.is_domain();
+        if is_domain {
+            output::note(&format!(
+                "{} is a domain, which has no app: left out",
+                tenant.id
+            ));
+        }
+        !is_domain
+    });
     let pim = tenants.iter().any(|(_, tenant)| tenant.pim);
     let module = args.module.unwrap_or(Module::Graph);
     let script = GrantScript::new(module, args.role);
