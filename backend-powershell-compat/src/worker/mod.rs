@@ -28,7 +28,7 @@ use crate::overheard::Overheard;
 use crate::protocol::{Answer, Ask, PROTOCOL, Record, Says, lines};
 use crate::redact::{WITHHELD, gives_away};
 
-pub(crate) use process::{cannot_start, spawn};
+use process::{GRACE, cannot_start, spawn};
 
 /// How much is read at once.
 const PIECE: usize = 64 << 10;
@@ -437,6 +437,8 @@ impl Talk {
         parts: Option<mpsc::Sender<Vec<Value>>>,
     ) -> Result<Reply, End> {
         let mut lines = Some(lines);
+        // Why nothing more is written; what it said until then is still worth hearing.
+        let mut broken = None;
         let mut items = Vec::new();
         let mut silent_since = Instant::now();
         loop {
@@ -470,24 +472,26 @@ impl Talk {
                 silent_since = Instant::now();
             }
             // Asked here too, for a process that never stops talking leaves no turn to a timer.
+            let limit = if broken.is_some() { GRACE } else { limit };
             if silent_since.elapsed() >= limit {
-                return Err(End::Silent(limit));
+                return Err(broken.map_or(End::Silent(limit), End::Pipe));
             }
             let rest = lines.as_ref().and_then(|lines| lines.get(*sent..));
+            let rest = rest.filter(|_| broken.is_none());
             tokio::select! {
                 read = self.stdout.read(&mut self.piece) => take(&mut self.ear, &self.piece, read)?,
                 written = self.stdin.write(rest.unwrap_or_default()), if rest.is_some() => match written {
-                    Ok(0) => return Err(End::Pipe(io::ErrorKind::WriteZero.into())),
+                    Ok(0) => broken = Some(io::ErrorKind::WriteZero.into()),
                     Ok(count) => {
                         *sent += count;
                         if rest.is_some_and(|rest| rest.len() == count) {
                             lines = None;
                         }
                     }
-                    Err(error) => return Err(End::Pipe(error)),
+                    Err(error) => broken = Some(error),
                 },
                 () = left(parts.as_ref()) => return Err(End::Unasked),
-                () = sleep_until(silent_since + limit) => return Err(End::Silent(limit)),
+                () = sleep_until(silent_since + limit) => {}
             }
         }
     }
