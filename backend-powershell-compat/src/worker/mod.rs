@@ -165,7 +165,7 @@ impl Worker {
     async fn greet(&self, script: &str, limit: Duration) -> Result<Value, BackendError> {
         let hello = Ask::Hello {
             protocol: PROTOCOL,
-            mark: &self.mark,
+            mark: self.mark.clone(),
         };
         let mut first = Zeroizing::new(STANDARD.encode(script).into_bytes());
         first.push(b'\n');
@@ -196,7 +196,7 @@ impl Worker {
     /// Asks, and gathers whatever comes in parts.
     pub(crate) async fn ask(
         &self,
-        ask: &Ask<'_>,
+        ask: &Ask,
         secret: Option<Secret>,
         limit: Duration,
     ) -> Result<Reply, Lost> {
@@ -206,7 +206,7 @@ impl Worker {
     /// Asks for items that come in `parts`, which are waited for as long as it takes to get rid of them.
     pub(crate) async fn stream(
         &self,
-        ask: &Ask<'_>,
+        ask: &Ask,
         limit: Duration,
         parts: mpsc::Sender<Vec<Value>>,
     ) -> Result<Reply, Lost> {
@@ -216,7 +216,7 @@ impl Worker {
     async fn send(
         &self,
         before: Option<Zeroizing<Vec<u8>>>,
-        ask: &Ask<'_>,
+        ask: &Ask,
         secret: Option<Secret>,
         limit: Duration,
         parts: Option<mpsc::Sender<Vec<Value>>>,
