@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::protocol::Record;
-use crate::redact::one_line;
+use crate::redact::{WITHHELD, gives_away, one_line};
 
 /// The longest wait that a number of seconds is taken for.
 const LONGEST_WAIT: u64 = 24 * 60 * 60;
@@ -46,8 +46,21 @@ pub(crate) struct HttpAnswer {
 }
 
 impl Record {
+    /// Sees to it that nothing of it is repeated, if any of it holds `secret`. What it means can still be told: words of a
+    /// password are in the words of many a refusal by chance.
+    pub(crate) fn withhold(&mut self, secret: &str) {
+        let mut texts = self
+            .types
+            .iter()
+            .chain([&self.category, &self.id, &self.message]);
+        self.is_withheld = texts.any(|text| gives_away(text, secret));
+    }
+
     /// What it says, fit for one line.
     pub(crate) fn words(&self) -> String {
+        if self.is_withheld {
+            return WITHHELD.to_owned();
+        }
         let said = one_line(&self.message);
         let id = one_line(&self.id);
         match (said.is_empty(), id.is_empty()) {
@@ -131,7 +144,8 @@ impl Failure {
 
     /// What was said at `place`. The words of a server are left out, for they may repeat what was sent.
     pub(crate) fn problem(&self, place: &str) -> Problem {
-        let said = match (self.status, &self.code) {
+        let code = self.code.as_ref().filter(|_| !self.record.is_withheld);
+        let said = match (self.status, code) {
             (Some(status), Some(code)) => format!("status {status}, code {code}"),
             (Some(status), None) => format!("status {status}"),
             _ => self.record.words(),
@@ -196,6 +210,27 @@ mod tests {
             problem,
             format!("setting it: status 403, code Authorization_RequestDenied (request-id {id})")
         );
+    }
+
+    #[test]
+    fn what_holds_the_secret_is_understood_and_not_repeated() {
+        let message =
+            "Use a better password\nStatus: 400 (BadRequest)\nErrorCode: Request_Tr0ub4dor";
+        for secret in ["better-horse", "Tr0ub4dor"] {
+            let mut record = record("x,y", message);
+            record.withhold(secret);
+            let failure = Failure::from(record.clone());
+            assert_eq!(failure.status, Some(400));
+            assert!(failure.words.contains("better password"));
+            assert_eq!(
+                failure.problem("setting it").to_string(),
+                "setting it: status 400"
+            );
+            assert_eq!(record.words(), WITHHELD);
+        }
+        let mut record = record("x,y", message);
+        record.withhold("nothing of that");
+        assert!(record.words().contains("better"));
     }
 
     #[test]

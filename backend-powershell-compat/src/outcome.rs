@@ -267,7 +267,7 @@ mod tests {
             category: category.to_owned(),
             message: message.to_owned(),
             sent: true,
-            set: false,
+            ..Record::default()
         };
         failed(&record.into(), "setting the password of a-1")
     }

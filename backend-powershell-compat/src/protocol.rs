@@ -190,6 +190,9 @@ pub(crate) struct Record {
     pub(crate) sent: bool,
     /// Whether it had succeeded, and something after it failed.
     pub(crate) set: bool,
+    /// Whether some of its words hold a secret, so that none is repeated.
+    #[serde(skip)]
+    pub(crate) is_withheld: bool,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::End;
+use super::end::End;
 use crate::ear::{Ear, Heard};
 use crate::overheard::Overheard;
 
