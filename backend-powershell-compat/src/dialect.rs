@@ -100,10 +100,12 @@ impl Dialect {
             Self::AzureAd => include_str!("dialect/azuread.ps1"),
             Self::MicrosoftEntra => concat!(
                 include_str!("dialect/graph-session.ps1"),
+                include_str!("dialect/entra-session.ps1"),
                 include_str!("dialect/microsoft-entra.ps1")
             ),
             Self::MicrosoftEntraAlias => concat!(
                 include_str!("dialect/graph-session.ps1"),
+                include_str!("dialect/entra-session.ps1"),
                 include_str!("dialect/microsoft-entra-alias.ps1")
             ),
             Self::MicrosoftGraph => concat!(
