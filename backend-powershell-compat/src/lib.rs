@@ -25,7 +25,8 @@
 //!        start: locate ─► worker ─► hello, load, connect ─► diagnosis
 //! ```
 //!
-//! The worker's script, the same for all and a part for each dialect, is thin: it calls cmdlets and hands on what they say. Whatever is concluded, is concluded here.
+//! The worker's script, one part for all and one for each dialect, is thin: it calls cmdlets and hands on what they say.
+//! Whatever is concluded, is concluded here.
 
 mod azuread;
 mod backend;
