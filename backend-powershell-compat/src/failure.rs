@@ -14,6 +14,9 @@ use crate::redact::{WITHHELD, gives_away, one_line};
 /// The longest wait that a number of seconds is taken for.
 const LONGEST_WAIT: u64 = 24 * 60 * 60;
 
+/// What the modules say where an answer has no code.
+const NO_CODE: &str = "UnknownError";
+
 /// What one call of a module came to, if not to what was asked for: the answer of a server, or an error record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failure {
@@ -77,13 +80,17 @@ impl From<Record> for Failure {
     /// (`Status: 404 (NotFound)`, `ErrorCode: Request_ResourceNotFound`, `request-id : …`), and its id begins with the code.
     fn from(record: Record) -> Self {
         let first = record.id.split(',').next().unwrap_or_default();
-        let code = named(&record.message, "ErrorCode").unwrap_or(first);
         let number = first.strip_prefix("ActiveDirectoryServer:");
         let status = named(&record.message, "Status")
             .and_then(|status| status.split_whitespace().next()?.parse().ok());
+        // With a status, what has no code is not Graph's answer but that of somebody in between.
+        let code = match status {
+            Some(_) => named(&record.message, "ErrorCode").unwrap_or_default(),
+            None => first,
+        };
         Self {
             status,
-            code: is_code(code).then(|| code.to_owned()),
+            code: (is_code(code) && code != NO_CODE).then(|| code.to_owned()),
             number: number.and_then(|number| number.parse().ok()),
             words: record.message.to_lowercase(),
             retry_after: named(&record.message, "Retry-After").and_then(wait),
@@ -240,6 +247,11 @@ mod tests {
         assert_eq!(failure.status, None);
         let failure = Failure::from(record("ActiveDirectoryServer:1325,Cmdlet", "The password"));
         assert_eq!((failure.number, failure.code), (Some(1325), None));
+        let proxy = "Forbidden\nStatus: 403 (Forbidden)\nErrorCode: UnknownError";
+        for message in [proxy, "Status: 403 (Forbidden)"] {
+            let failure = Failure::from(record("RestException,Cmdlet", message));
+            assert_eq!((failure.status, failure.code), (Some(403), None));
+        }
     }
 
     #[test]
