@@ -12,12 +12,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
-use zeroize::Zeroizing;
 
 use crate::aadsts::{self, ErrorBody};
 use crate::answer::last_cause;
 use crate::assertion::{NoToken, token_url};
 use crate::form::encode;
+use crate::secret_body;
 
 /// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
 pub(crate) const LONGEST: Duration = Duration::from_secs(960);
@@ -40,11 +40,17 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// person's name, with the delegated permissions of the app.
 ///
 /// Clones are one sign-in: give it to every tenant that the same person acts in, who then signs in once. What it keeps to get
-/// further tokens with stays in memory and is wiped with the last clone.
+/// further tokens with goes to no other authority, stays in memory and is wiped with the last clone.
 #[derive(Clone)]
 pub struct DeviceCode {
     prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
-    refresh: Arc<Mutex<Option<SecretString>>>,
+    refresh: Arc<Mutex<Option<Refresh>>>,
+}
+
+/// What gets the next token, from the authority that gave it alone.
+struct Refresh {
+    token: SecretString,
+    authority: Url,
 }
 
 /// What a person must be shown in order to sign in.
@@ -128,19 +134,36 @@ impl TokenCredential for Person {
         let scope = format!("{} offline_access", scopes.join(" "));
         // held while the person signs in, so that nobody is asked twice
         let mut refresh = self.sign_in.refresh.lock().await;
-        if let Some(token) = &*refresh {
-            match self.redeem(token, &scope).await {
-                Ok(granted) => return Ok(kept(granted, &mut refresh)),
+        if let Some(known) = &*refresh
+            && known.authority == self.authority
+        {
+            match self.redeem(&known.token, &scope).await {
+                Ok(granted) => return Ok(self.kept(granted, &mut refresh)),
                 Err(Refused::Body(_, body)) if wants_a_person(&body) => *refresh = None,
                 Err(refused) => return Err(NoToken::from(refused).into()),
             }
         }
         let granted = self.ask(&scope).await?;
-        Ok(kept(granted, &mut refresh))
+        Ok(self.kept(granted, &mut refresh))
     }
 }
 
 impl Person {
+    /// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
+    fn kept(&self, granted: Granted, refresh: &mut Option<Refresh>) -> AccessToken {
+        if let Some(token) = granted.refresh_token {
+            let authority = self.authority.clone();
+            *refresh = Some(Refresh { token, authority });
+        }
+        // a day at most, whatever is said: adding it to a time does not overflow
+        let lives = granted.expires_in.clamp(0, 86_400);
+        let lives = azure_core::time::Duration::seconds(lives);
+        AccessToken::new(
+            Secret::new(granted.access_token),
+            OffsetDateTime::now_utc() + lives,
+        )
+    }
+
     async fn redeem(&self, token: &SecretString, scope: &str) -> Result<Granted, Refused> {
         let form = [
             ("grant_type", "refresh_token"),
@@ -179,14 +202,17 @@ impl Person {
         let until = Instant::now() + good_for;
         loop {
             // a server that names no time gets one all the same
-            sleep(interval.max(Duration::from_secs(1))).await;
+            let left = until.saturating_duration_since(Instant::now());
+            sleep(interval.max(Duration::from_secs(1)).min(left)).await;
             if until <= Instant::now() {
                 let why = format!("nobody signed in within {} s", good_for.as_secs());
                 return Err(NoToken::new(why, "start again, and enter the code in time"));
             }
             match self.post("token", &form).await {
                 Err(Refused::Body(_, body)) if body.error == "authorization_pending" => {}
-                Err(Refused::Body(_, body)) if body.error == "slow_down" => interval += INTERVAL,
+                Err(Refused::Body(_, body)) if body.error == "slow_down" => {
+                    interval = interval.saturating_add(INTERVAL);
+                }
                 Err(Refused::No(why)) if why.transient => {}
                 answered => return Ok(answered?),
             }
@@ -212,7 +238,7 @@ impl Person {
         let sent = request.body(Bytes::from_owner(encode(fields))).send().await;
         let response = sent.map_err(away)?;
         let status = response.status();
-        let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
+        let body = secret_body::read(response).await.map_err(away)?;
         if status == StatusCode::OK {
             let nonsense = |_| Refused::No(NoToken::new(aadsts::NONSENSE.0, aadsts::NONSENSE.1));
             return serde_json::from_slice(&body).map_err(nonsense);
@@ -235,18 +261,6 @@ impl fmt::Debug for Person {
     }
 }
 
-/// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
-fn kept(granted: Granted, refresh: &mut Option<SecretString>) -> AccessToken {
-    if granted.refresh_token.is_some() {
-        *refresh = granted.refresh_token;
-    }
-    let lives = azure_core::time::Duration::seconds(granted.expires_in);
-    AccessToken::new(
-        Secret::new(granted.access_token),
-        OffsetDateTime::now_utc() + lives,
-    )
-}
-
 /// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way.
 fn wants_a_person(body: &ErrorBody) -> bool {
     body.error == "interaction_required"
@@ -265,7 +279,11 @@ mod tests {
     #[test]
     fn what_gets_the_next_token_is_not_shown() {
         let sign_in = DeviceCode::new(|_| {});
-        *sign_in.refresh.try_lock().unwrap() = Some("hunter2".into());
+        let authority = Url::parse("https://login.example").unwrap();
+        *sign_in.refresh.try_lock().unwrap() = Some(Refresh {
+            token: "hunter2".into(),
+            authority,
+        });
         let person = Person {
             sign_in: sign_in.clone(),
             tenant: "contoso.example".to_owned(),

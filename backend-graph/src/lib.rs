@@ -73,6 +73,7 @@ mod quota;
 mod retry;
 mod retry_after;
 mod roles;
+mod secret_body;
 mod setup;
 mod traffic;
 mod transport;
