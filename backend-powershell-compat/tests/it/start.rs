@@ -58,9 +58,9 @@ async fn a_program_that_is_none_is_named() {
         (
             "/bin/false".into(),
             "ended before it answered: exit status: 1",
-            "doctor",
+            "by hand",
         ),
-        ("/bin/cat".into(), "ended before it answered", "doctor"),
+        ("/bin/cat".into(), "ended before it answered", "by hand"),
     ] {
         let config = workshop
             .config(Dialect::MicrosoftGraph)
