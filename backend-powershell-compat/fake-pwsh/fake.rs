@@ -326,7 +326,10 @@ impl Fake {
             "load" => self.load(&text("module"), request["major"].as_u64().unwrap()),
             "connect" => self.connect(request, secret),
             "claims" => Ok(json!({"claims": self.graph()?.claims()})),
-            "get" => Ok(http(&self.graph()?.get(&text("uri")).map_err(lost)?)),
+            "get" => match self.settings["circle"].as_str() {
+                Some(of) if text("uri").contains(of) => Ok(circle(&text("uri"))),
+                _ => Ok(http(&self.graph()?.get(&text("uri")).map_err(lost)?)),
+            },
             "set" => self.set(
                 &text("account"),
                 secret.unwrap(),
@@ -578,6 +581,17 @@ fn sought(filter: &str) -> Option<String> {
         }
     }
     Some(String::from_utf8(bytes).unwrap())
+}
+
+/// A page without items, which names another one that names this one.
+fn circle(uri: &str) -> Value {
+    let other = match uri.strip_suffix("&$skiptoken=b") {
+        Some(first) => format!("{first}&$skiptoken=c"),
+        None => format!("{}&$skiptoken=b", uri.trim_end_matches("&$skiptoken=c")),
+    };
+    let body =
+        json!({"value": [], "@odata.nextLink": format!("https://graph.microsoft.com/{other}")});
+    json!({"status": 200, "body": body.to_string()})
 }
 
 /// What is handed on of an answer of Graph.

@@ -74,7 +74,7 @@ async fn a_program_that_is_none_is_named() {
         assert!(problem.message.contains(expected), "{problem}");
         assert!(problem.fix.as_ref().unwrap().contains(fix), "{problem:?}");
         let is_a_persons = matches!(error, BackendError::NotAuthorized(_));
-        assert_eq!(is_a_persons, fix != "doctor", "{error:?}");
+        assert_eq!(is_a_persons, fix != "by hand", "{error:?}");
     }
 }
 
