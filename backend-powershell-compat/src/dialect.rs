@@ -264,6 +264,19 @@ mod tests {
         }
     }
 
+    /// Module logging records what is in an argument that can be enumerated, and the type alone of one that cannot.
+    #[test]
+    fn a_body_is_handed_over_as_a_stream() {
+        for dialect in Dialect::ALL {
+            let script = dialect.script();
+            assert_eq!(script.contains(" -Body "), dialect.reads_graph());
+            for rest in script.split(" -Body ").skip(1) {
+                let stream = "([System.IO.MemoryStream]::new($body))";
+                assert!(rest.starts_with(stream), "{dialect}");
+            }
+        }
+    }
+
     #[test]
     fn each_script_tells_every_field_that_is_read() {
         let common =

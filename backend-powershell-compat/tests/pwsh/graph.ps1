@@ -1,4 +1,5 @@
-# What the stubs of the modules for Microsoft Graph do: they ask the simulator over HTTP, as the real ones ask Graph.
+# What the stubs do for workers: they ask the simulator over HTTP, as the real ones ask Graph. A domain's accounts are its
+# users.
 
 function Send-Request {
     param([string] $Method, [string] $Uri, [byte[]] $Body, [string] $ContentType)
@@ -60,7 +61,12 @@ function Invoke-Nothing {
 
 function Invoke-Ask {
     param($Bound, $Cmdlet)
-    $response = Send-Request -Method $Bound.Method -Uri $Bound.Uri -Body $Bound.Body -ContentType $Bound.ContentType
+    $body = $null
+    if ($Bound.ContainsKey('Body')) {
+        if ($Bound.Body -isnot [System.IO.Stream]) { throw 'module logging would record this body' }
+        $body = $Bound.Body.ToArray()
+    }
+    $response = Send-Request -Method $Bound.Method -Uri $Bound.Uri -Body $body -ContentType $Bound.ContentType
     Set-CallerVariable -Bound $Bound -Cmdlet $Cmdlet -Response $response
     if ($Bound.OutputType -eq 'HttpResponseMessage') { return $response }
     Read-Body -Response $response
@@ -76,14 +82,100 @@ function Write-GraphError {
     Write-Error -Message $message -ErrorId $told.code
 }
 
+function Send-Password {
+    param([string] $Account, [string] $Password, [bool] $Force)
+    $passwordProfile = @{ password = $Password; forceChangePasswordNextSignIn = $Force }
+    $json = ConvertTo-Json -InputObject @{ passwordProfile = $passwordProfile } -Compress
+    $bytes = [System.Text.Encoding]::UTF8.GetBytes($json)
+    Send-Request -Method 'PATCH' -Uri ('v1.0/users/' + $Account) -Body $bytes -ContentType 'application/json'
+}
+
 function Invoke-Update {
     param($Bound, $Cmdlet)
     $new = $Bound.PasswordProfile
-    $passwordProfile = @{ password = $new.Password; forceChangePasswordNextSignIn = $new.ForceChangePasswordNextSignIn }
-    $json = ConvertTo-Json -InputObject @{ passwordProfile = $passwordProfile } -Compress
-    $bytes = [System.Text.Encoding]::UTF8.GetBytes($json)
-    $uri = 'v1.0/users/' + $Bound.UserId
-    $response = Send-Request -Method 'PATCH' -Uri $uri -Body $bytes -ContentType 'application/json'
+    $response = Send-Password -Account $Bound.UserId -Password $new.Password -Force $new.ForceChangePasswordNextSignIn
     Set-CallerVariable -Bound $Bound -Cmdlet $Cmdlet -Response $response
     if ([int] $response.StatusCode -ge 400) { Write-GraphError -Response $response }
+}
+
+function Invoke-ConnectDomain {
+    param($Bound, $Cmdlet)
+    Invoke-Connect -Bound @{ ClientSecretCredential = $Bound.Credential; TenantId = $env:STUB_TENANT } -Cmdlet $Cmdlet
+    [pscustomobject] @{ defaultNamingContext = 'DC=contoso,DC=com' }
+}
+
+function Invoke-FindDomain {
+    param($Bound, $Cmdlet)
+    [pscustomobject] @{ ObjectGUID = [guid] $env:STUB_TENANT }
+}
+
+function Get-DomainUser {
+    param($User)
+    $changed = 0
+    if ($null -ne $User.lastPasswordChangeDateTime) {
+        $changed = ([datetime] $User.lastPasswordChangeDateTime).ToUniversalTime().ToFileTimeUtc()
+    }
+    $mark = $null
+    if ($User.id -eq $env:STUB_PROTECTED) { $mark = 1 }
+    [pscustomobject] @{
+        ObjectGUID = [guid] $User.id; SamAccountName = $User.userPrincipalName; SID = 'S-1-5-21-1-2-3-1105'
+        DistinguishedName = 'CN=' + $User.id + ',DC=contoso,DC=com'
+        UserPrincipalName = $User.userPrincipalName; DisplayName = $User.displayName
+        Enabled = [bool] $User.accountEnabled; whenCreated = $User.createdDateTime; pwdLastSet = [long] $changed
+        adminCount = $mark; isCriticalSystemObject = $null; primaryGroupID = 513
+    }
+}
+
+function Get-UserPath {
+    param([string] $Name)
+    $path = 'v1.0/users'
+    if ($Name -ne '') { $path += '/' + [uri]::EscapeDataString($Name) }
+    $path + '?$select=id,userPrincipalName,displayName,accountEnabled,createdDateTime,lastPasswordChangeDateTime'
+}
+
+# One account, by its id or by a filter that the worker makes, or all of them.
+function Invoke-FindAccount {
+    param($Bound, $Cmdlet)
+    $name = [string] $Bound.Identity
+    if ($Bound.LDAPFilter -match '\(objectGUID=([^)]*)\)') {
+        $bytes = $Matches[1].Split('\') | Where-Object { $_ } | ForEach-Object { [Convert]::ToByte($_, 16) }
+        $name = [guid]::new([byte[]] $bytes).ToString()
+    }
+    elseif ($Bound.LDAPFilter -match '\(userPrincipalName=([^)]*)\)') {
+        $name = [regex]::Replace($Matches[1], '\\([0-9a-f]{2})', { param($hex) [string] [char] [Convert]::ToByte($hex.Groups[1].Value, 16) })
+    }
+    $path = Get-UserPath -Name $name
+    while ($null -ne $path) {
+        $response = Send-Request -Method 'GET' -Uri $path
+        if ([int] $response.StatusCode -ne 200) {
+            if ($Bound.ContainsKey('Identity')) {
+                Write-Error -Message 'there is no such account' -ErrorId 'ActiveDirectoryServer:8333'
+            }
+            return
+        }
+        $body = ConvertFrom-Json -InputObject (Read-Body -Response $response)
+        $path = $body.'@odata.nextLink'
+        $users = @($body)
+        if ($name -eq '') { $users = $body.value }
+        $users | ForEach-Object { Get-DomainUser -User $_ }
+    }
+}
+
+function Invoke-FindCaller {
+    param($Bound, $Cmdlet)
+    [pscustomobject] @{ ObjectGUID = [guid] $env:STUB_CALLER }
+}
+
+function Invoke-FindGroupOfCaller {
+    param($Bound, $Cmdlet)
+    [pscustomobject] @{ SID = $env:STUB_GROUP }
+}
+
+function Invoke-Reset {
+    param($Bound, $Cmdlet)
+    $password = [System.Net.NetworkCredential]::new('', $Bound.NewPassword).Password
+    $response = Send-Password -Account $Bound.Identity -Password $password -Force $false
+    if ([int] $response.StatusCode -ge 400) {
+        Write-Error -Message 'the password does not meet the requirements' -ErrorId 'ActiveDirectoryServer:1325'
+    }
 }

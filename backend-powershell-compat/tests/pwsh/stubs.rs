@@ -78,6 +78,21 @@ pub(crate) const ENTRA: Stubs = Stubs {
     ],
 };
 
+/// For workers that speak `ActiveDirectory`.
+pub(crate) const DOMAIN: Stubs = Stubs {
+    behaviour: include_str!("graph.ps1"),
+    cmdlets: &[
+        ("Get-ADAccountAuthorizationGroup", "FindGroupOfCaller"),
+        ("Get-ADDomain", "FindDomain"),
+        ("Get-ADGroup", "Nothing"),
+        ("Get-ADObject", "FindCaller"),
+        ("Get-ADRootDSE", "ConnectDomain"),
+        ("Get-ADUser", "FindAccount"),
+        ("Set-ADAccountPassword", "Reset"),
+        ("Set-ADUser", "Nothing"),
+    ],
+};
+
 impl Stubs {
     /// The module: each cmdlet has exactly the parameters of the table.
     pub(crate) fn module(&self) -> String {

@@ -82,7 +82,7 @@ fn every_script_in_the_documents_names_only_what_exists() {
 
 #[test]
 fn the_stubs_of_modules_name_only_what_exists() {
-    for stubs in [stubs::GRANTS, stubs::GRAPH, stubs::ENTRA] {
+    for stubs in [stubs::GRANTS, stubs::GRAPH, stubs::ENTRA, stubs::DOMAIN] {
         assert_clean(&[("stubs".to_owned(), stubs.module())], &Names::default());
     }
 }
