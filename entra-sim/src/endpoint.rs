@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Endpoint {
+    /// `/tenantRelationships/delegatedAdminRelationships/{id}/accessAssignments`
+    AccessAssignments,
     /// `/directory/administrativeUnits/{id}/members`
     AdministrativeUnitMembers,
     /// `/directory/administrativeUnits`, with or without id
@@ -17,6 +19,12 @@ pub enum Endpoint {
     AppRoleAssignments,
     /// `/$batch`
     Batch,
+    /// `/contracts`
+    Contracts,
+    /// `/tenantRelationships/delegatedAdminCustomers`
+    DelegatedAdminCustomers,
+    /// `/tenantRelationships/delegatedAdminRelationships`
+    DelegatedAdminRelationships,
     /// The device code endpoint
     DeviceCode,
     /// `OpenID` configuration, instance discovery and the like
@@ -110,6 +118,19 @@ impl<'a> Route<'a> {
             ["directory", "administrativeUnits", key, "members"] => {
                 (Endpoint::AdministrativeUnitMembers, *key)
             }
+            ["contracts"] => (Endpoint::Contracts, ""),
+            ["tenantRelationships", "delegatedAdminCustomers"] => {
+                (Endpoint::DelegatedAdminCustomers, "")
+            }
+            ["tenantRelationships", "delegatedAdminRelationships"] => {
+                (Endpoint::DelegatedAdminRelationships, "")
+            }
+            [
+                "tenantRelationships",
+                "delegatedAdminRelationships",
+                key,
+                "accessAssignments",
+            ] => (Endpoint::AccessAssignments, *key),
             ["roleManagement", "directory", collection] => (role_collection(collection), ""),
             [
                 "identityGovernance",

@@ -47,6 +47,9 @@ pub struct Switches {
     pub guest_target: Unserved,
     /// A disabled account is told so before its password is looked at.
     pub disabled_before_password: bool,
+    /// Apps on their own may read delegated administration customers and relationships, as the newest pages say, and not
+    /// people alone.
+    pub app_only_reads_relationships: bool,
     /// `roleAssignments` without a `$filter` is refused.
     pub role_assignments_require_filter: bool,
     /// The tenant has Entra ID P2: the PIM endpoints work.
@@ -69,6 +72,7 @@ impl Default for Switches {
             federated_target: Unserved::BadRequest,
             guest_target: Unserved::BadRequest,
             disabled_before_password: true,
+            app_only_reads_relationships: false,
             role_assignments_require_filter: false,
             premium_p2: true,
         }

@@ -14,6 +14,8 @@ mod holdings;
 pub(crate) use holdings::{Grant, Holdings};
 mod lockout;
 pub(crate) use lockout::{Attempt, Lockout};
+mod relationship;
+pub(crate) use relationship::Relationship;
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 
@@ -37,6 +39,10 @@ pub(crate) struct Directory {
     pub(crate) service_principals: Vec<ServicePrincipal>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned: Banned,
+    /// Domains of the tenants that this one has contracts with, as a partner.
+    pub(crate) customers: Vec<String>,
+    /// What the people of this tenant may do in customers' tenants.
+    pub(crate) relationships: Vec<Relationship>,
     /// After how many days passwords expire, if they do.
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
@@ -87,6 +93,11 @@ impl Directory {
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut access);
         access.index();
+    }
+
+    pub(crate) fn has_domain(&self, name: &str) -> bool {
+        let mut domains = self.domains.iter();
+        domains.any(|(domain, _)| domain.eq_ignore_ascii_case(name))
     }
 
     /// The tenant's first domain.

@@ -12,6 +12,7 @@ mod groups;
 mod objects;
 mod organization;
 mod page;
+mod partner;
 mod patch;
 mod permission;
 mod query;
@@ -70,6 +71,10 @@ impl Call<'_> {
             Endpoint::AdministrativeUnitMembers => units::members(self),
             Endpoint::AdministrativeUnits => units::list_or_read(self),
             Endpoint::AppRoleAssignments => service_principals::app_role_assignments(self),
+            Endpoint::AccessAssignments => partner::access_assignments(self),
+            Endpoint::Contracts => partner::contracts(self),
+            Endpoint::DelegatedAdminCustomers => partner::customers(self),
+            Endpoint::DelegatedAdminRelationships => partner::relationships(self),
             Endpoint::Domains => organization::domains(self),
             Endpoint::GroupEligibility => groups::eligibility(self),
             Endpoint::GroupMembers => groups::members(self),

@@ -18,6 +18,7 @@ mod faults;
 mod groups;
 mod matrix;
 mod paging;
+mod partner;
 mod passwords;
 mod permissions;
 mod roles;
