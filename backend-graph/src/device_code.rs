@@ -254,7 +254,7 @@ fn wants_a_person(body: &ErrorBody) -> bool {
 }
 
 /// What an authority says goes to a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

@@ -108,7 +108,11 @@ async fn read_one(client: &Arc<Client>, id: Uuid, pim: bool) -> Result<RoleGroup
 }
 
 /// <https://learn.microsoft.com/graph/api/group-list-members> and `-owners`
-async fn people(client: &Arc<Client>, id: Uuid, kind: &str) -> Result<Vec<Object>, PageError> {
+pub(crate) async fn people(
+    client: &Arc<Client>,
+    id: Uuid,
+    kind: &str,
+) -> Result<Vec<Object>, PageError> {
     let path = ["groups", &id.to_string(), kind];
     let first = client.graph.url(&path, "$select=id&$top=999");
     Pages::new(Arc::clone(client), first, &READ_GROUPS)
