@@ -50,6 +50,17 @@ pub struct Customer {
     pub relationships: Vec<Relationship>,
 }
 
+impl CustomersFrom {
+    /// The least permission that Microsoft documents for reading the list.
+    #[must_use]
+    pub fn permission(self) -> &'static str {
+        match self {
+            Self::Contracts => READ_CONTRACTS.permission,
+            Self::Gdap => READ_RELATIONSHIPS.permission,
+        }
+    }
+}
+
 impl Customer {
     /// The roles that whoever signed in has by all relationships in force.
     #[must_use]

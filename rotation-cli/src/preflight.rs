@@ -7,7 +7,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use rotation_core::{
     Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
-    RotationBackend, RuleSet, TenantId, Verify, capability,
+    RuleSet, TenantId, Verify, capability,
 };
 use uuid::Uuid;
 
@@ -81,8 +81,8 @@ pub(crate) async fn check(
     let store = findings.take(store, |_| format!("{} opens", stores.name()));
 
     let sign_in = async |tenant: Tenant| {
-        let caller = tenant.backend.caller().await;
-        (tenant, caller.map_err(|error| error.problem().clone()))
+        let caller = tenant.caller().await;
+        (tenant, caller)
     };
     let mut callers = pin!(in_order(tenants, config.engine.tenants_at_once, sign_in));
     let (mut ready, mut obstructed) = (Vec::new(), Vec::new());
@@ -103,7 +103,8 @@ pub(crate) async fn check(
         }
         if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
-            findings.tell(check_role(&caller, tenant.policy.rules));
+            let role = check_role(&caller, tenant.policy.rules);
+            findings.tell(role.map_err(|problem| tenant.by_its_partner(problem)));
             if tenant.policy.verify == Verify::SignIn {
                 findings.tell(Ok(WHAT_SIGN_IN_NEEDS.to_owned()));
             }

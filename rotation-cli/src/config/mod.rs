@@ -1,6 +1,7 @@
 //! `rotation.toml`: its shape, and what must hold before anything is done with it.
 
 mod credential;
+mod customers;
 mod document;
 mod engine;
 mod error;
@@ -9,6 +10,7 @@ mod store;
 mod suggest;
 
 pub(crate) use credential::{Credential, CredentialKind};
+pub(crate) use customers::Customers;
 pub(crate) use document::{Document, Step, below};
 pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
@@ -98,6 +100,8 @@ pub(crate) struct Tenant {
     pub(crate) cloud: Cloud,
     #[serde(default = "yes")]
     pub(crate) pim: bool,
+    /// If it is a partner's: its customers that are tenants like it.
+    pub(crate) customers: Option<Customers>,
     /// What differs from `[policy]`, which is read once more for what it leaves out.
     #[serde(rename = "policy")]
     _overrides: Option<Policy>,
@@ -216,6 +220,14 @@ impl Config {
                     Step::Key("credential"),
                 ];
                 credential.check(&self.document, &at)?;
+            }
+            if let Some(customers) = &tenant.customers {
+                let at = [
+                    Step::Key("tenant"),
+                    Step::Index(index),
+                    Step::Key("customers"),
+                ];
+                customers.check(tenant.credential.as_ref(), &self.document, &at)?;
             }
         }
         Ok(())

@@ -47,6 +47,8 @@ pub(super) struct Credentials {
     told: HashSet<&'static str>,
     /// Whoever signs in, by app.
     people: HashMap<Option<String>, DeviceCode>,
+    /// What was found for a tenant of the configuration, which is good for its customers too, by its place.
+    found: HashMap<usize, Credential>,
 }
 
 impl Credentials {
@@ -59,6 +61,17 @@ impl Credentials {
         at: &At<'_>,
         tenant: &config::Tenant,
     ) -> Result<Credential, ConfigError> {
+        if let Some(found) = self.found.get(&at.index) {
+            return Ok(found.clone());
+        }
+        let found = self.find(at, tenant)?;
+        if tenant.customers.is_some() {
+            self.found.insert(at.index, found.clone());
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, at: &At<'_>, tenant: &config::Tenant) -> Result<Credential, ConfigError> {
         let found = match &tenant.credential {
             Some(configured) => {
                 let person = self.people.entry(tenant.client_id.clone());

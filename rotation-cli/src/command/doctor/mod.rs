@@ -9,9 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rotation_core::{
-    AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend, RuleSet,
-};
+use rotation_core::{AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend};
 use tokio::time::Instant;
 
 use crate::args::{Common, Doctor, Format, Sharded};
@@ -31,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let tenants = wiring::tenants(&config, common, Sharded::default())?;
+    let tenants = wiring::tenants(&config, common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
     let mut lists = look(&config, common, &tenants).await?;
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
@@ -111,6 +109,16 @@ async fn check_in(
     tenant: &Tenant,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
+    if let Some((customer, partner)) = &tenant.customer {
+        list.note(format!(
+            "{}, a customer of {partner}",
+            customer.display_name
+        ));
+    }
+    if let Some(obstacle) = &tenant.obstacle {
+        list.wrong(obstacle);
+        return (list, tenant.id());
+    }
     let clock_off = time::clock_off(tenant).await;
     if !check_permissions(tenant, clock_off.as_ref(), &mut list).await {
         return (list, None);
@@ -119,6 +127,7 @@ async fn check_in(
         list.advise(off);
     }
     time::check_certificate(tenant, &mut list);
+    time::check_relationships(tenant, &mut list);
     let caller = match tenant.backend.caller().await {
         Ok(caller) => caller,
         Err(error) => {
@@ -133,7 +142,7 @@ async fn check_in(
     list.take(check_tenant(&tenant.name, &caller));
     let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
     list.right(who);
-    check_roles(&caller, tenant.policy.rules, &mut list);
+    check_roles(tenant, &caller, &mut list);
     let accounts = Accounts::count(common, tenant, &caller).await;
     match accounts {
         Ok(accounts) => accounts.tell(&mut list),
@@ -189,16 +198,19 @@ async fn check_permissions(
         let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
         list.missing(permission, &Problem::new(lacks).with_fix(fix));
     }
-    if !permissions.unneeded.is_empty() {
+    let mut unneeded = permissions.unneeded;
+    // a partner's list takes one that nothing else does
+    unneeded.retain(|name| tenant.lists.is_none_or(|list| list.permission() != *name));
+    if !unneeded.is_empty() {
         list.note(format!(
             "needs none of {}, which whoever steals the credential has too: remove them",
-            permissions.unneeded.join(", ")
+            unneeded.join(", ")
         ));
     }
     true
 }
 
-fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
+fn check_roles(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
     for held in &caller.roles {
         let text = format!("holds {}", role::held(held));
         match held.state {
@@ -208,7 +220,8 @@ fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
             }
         }
     }
-    list.take(check_role(caller, rules));
+    let role = check_role(caller, tenant.policy.rules);
+    list.take(role.map_err(|problem| tenant.by_its_partner(problem)));
 }
 
 fn check_throttle(tenant: &Tenant, list: &mut Checklist) {
