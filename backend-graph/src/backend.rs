@@ -71,7 +71,7 @@ impl GraphBackend {
                 _ => None,
             },
             pim: config.pim,
-            partner_roles: config.partner_roles,
+            partner_roles: config.partner_roles.unwrap_or_default(),
             max_batch: config.max_batch,
         })
     }

@@ -36,7 +36,10 @@ pub struct GraphConfig {
     pub pim: bool,
     /// Roles that the person who signs in has in the tenant as a customer's of that person's own
     /// ([`Customer::roles`](crate::Customer::roles)): the tenant lists them under a group that is not its own.
-    pub partner_roles: BTreeSet<RoleId>,
+    ///
+    /// Without it, the tenant is none of a partner's customers. With it, nobody is asked to sign in to this tenant, only to
+    /// the partner's.
+    pub partner_roles: Option<BTreeSet<RoleId>>,
     /// How long one request may take, connecting and reading the whole answer included.
     pub timeout: Duration,
     /// How many passwords go into one request, 1 to 20; with 1, nothing is batched.
@@ -60,7 +63,7 @@ impl GraphConfig {
             credential,
             cloud: Cloud::Global,
             pim: true,
-            partner_roles: BTreeSet::new(),
+            partner_roles: None,
             timeout: DEFAULT_TIMEOUT,
             max_batch: LARGEST_BATCH,
             rate_control: RateControl::new(),
@@ -83,7 +86,7 @@ impl GraphConfig {
     #[must_use]
     pub fn with_partner_roles(self, partner_roles: BTreeSet<RoleId>) -> Self {
         Self {
-            partner_roles,
+            partner_roles: Some(partner_roles),
             ..self
         }
     }

@@ -44,8 +44,21 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 #[derive(Clone)]
 pub struct DeviceCode {
     prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
-    refresh: Arc<Mutex<Option<SecretString>>>,
+    session: Arc<Mutex<Session>>,
 }
+
+/// That somebody signed in.
+#[derive(Default)]
+struct Session {
+    /// The tenant that was signed in to.
+    home: Option<String>,
+    /// Buys tokens for any tenant that lets this person in.
+    refresh: Option<Refresh>,
+}
+
+/// A refresh token. Clones share it.
+#[derive(Clone)]
+struct Refresh(Arc<SecretString>);
 
 /// What a person must be shown in order to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +79,7 @@ impl DeviceCode {
     pub fn new(prompt: impl Fn(&DevicePrompt) + Send + Sync + 'static) -> Self {
         Self {
             prompt: Arc::new(prompt),
-            refresh: Arc::default(),
+            session: Arc::default(),
         }
     }
 }
@@ -82,6 +95,8 @@ pub(crate) struct Person {
     pub(crate) sign_in: DeviceCode,
     pub(crate) tenant: String,
     pub(crate) client_id: String,
+    /// Whether this person may be asked to sign in to this tenant, and not only to that of a partner of it.
+    pub(crate) is_asked_here: bool,
     pub(crate) authority: Url,
     pub(crate) http: reqwest::Client,
 }
@@ -126,21 +141,84 @@ impl TokenCredential for Person {
         _: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let scope = format!("{} offline_access", scopes.join(" "));
-        // held while the person signs in, so that nobody is asked twice
-        let mut refresh = self.sign_in.refresh.lock().await;
-        if let Some(token) = &*refresh {
-            match self.redeem(token, &scope).await {
-                Ok(granted) => return Ok(kept(granted, &mut refresh)),
-                Err(Refused::Body(_, body)) if wants_a_person(&body) => *refresh = None,
+        let mut has_asked = false;
+        loop {
+            let refresh = match self.refresh(&scope, &mut has_asked).await? {
+                Way::Token(token) => return Ok(token),
+                Way::Refresh(refresh) => refresh,
+            };
+            // not held meanwhile: there may be hundreds of tenants
+            match self.redeem(&refresh.0, &scope).await {
+                Ok(granted) => {
+                    let mut session = self.sign_in.session.lock().await;
+                    return Ok(session.keep(granted));
+                }
+                Err(Refused::Body(_, body)) if !has_asked && self.wants_a_person(&body) => {
+                    let mut session = self.sign_in.session.lock().await;
+                    session.forget(&refresh, &self.tenant, is_lapsed(&body));
+                }
                 Err(refused) => return Err(NoToken::from(refused).into()),
             }
         }
-        let granted = self.ask(&scope).await?;
-        Ok(kept(granted, &mut refresh))
+    }
+}
+
+/// How to come by a token.
+enum Way {
+    Refresh(Refresh),
+    Token(AccessToken),
+}
+
+impl Session {
+    /// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
+    fn keep(&mut self, granted: Granted) -> AccessToken {
+        if let Some(refresh) = granted.refresh_token {
+            self.refresh = Some(Refresh(Arc::new(refresh)));
+        }
+        let lives = azure_core::time::Duration::seconds(granted.expires_in);
+        AccessToken::new(
+            Secret::new(granted.access_token),
+            OffsetDateTime::now_utc() + lives,
+        )
+    }
+
+    /// Lets go of `refresh`, which was no good at `tenant`, unless somebody has put a newer one in its place. If that is only
+    /// because of what `tenant` demands, it is there that somebody signs in.
+    fn forget(&mut self, refresh: &Refresh, tenant: &str, is_lapsed: bool) {
+        let is_this = |known: &mut Refresh| Arc::ptr_eq(&known.0, &refresh.0);
+        self.refresh.take_if(is_this);
+        if !is_lapsed {
+            self.refresh = None;
+            self.home = Some(tenant.to_owned());
+        }
     }
 }
 
 impl Person {
+    /// What gets a token. If nobody has signed in, somebody is asked to, and nobody else meanwhile.
+    async fn refresh(&self, scope: &str, has_asked: &mut bool) -> Result<Way, NoToken> {
+        let mut session = self.sign_in.session.lock().await;
+        if let Some(refresh) = &session.refresh {
+            return Ok(Way::Refresh(refresh.clone()));
+        }
+        let home = session.home.clone().unwrap_or_else(|| self.tenant.clone());
+        *has_asked = true;
+        let granted = self.ask(&home, scope).await?;
+        let token = session.keep(granted);
+        let is_here = home == self.tenant;
+        session.home = Some(home);
+        Ok(match &session.refresh {
+            Some(refresh) if !is_here => Way::Refresh(refresh.clone()),
+            _ => Way::Token(token),
+        })
+    }
+
+    /// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way, and what a
+    /// customer demands of a partner's people is no matter of all the others.
+    fn wants_a_person(&self, body: &ErrorBody) -> bool {
+        is_lapsed(body) || (self.is_asked_here && body.error == "interaction_required")
+    }
+
     async fn redeem(&self, token: &SecretString, scope: &str) -> Result<Granted, Refused> {
         let form = [
             ("grant_type", "refresh_token"),
@@ -150,7 +228,7 @@ impl Person {
         ];
         let mut pauses = PAUSES.into_iter();
         loop {
-            match self.post("token", &form).await {
+            match self.post(&self.tenant, "token", &form).await {
                 Err(Refused::No(why)) if why.transient => match pauses.next() {
                     Some(pause) => sleep(pause).await,
                     None => return Err(Refused::No(why)),
@@ -160,12 +238,13 @@ impl Person {
         }
     }
 
-    async fn ask(&self, scope: &str) -> Result<Granted, NoToken> {
+    /// Has somebody sign in to `tenant`.
+    async fn ask(&self, tenant: &str, scope: &str) -> Result<Granted, NoToken> {
         let form = [("client_id", self.client_id.as_str()), ("scope", scope)];
-        let asked: Asked = self.post("devicecode", &form).await?;
+        let asked: Asked = self.post(tenant, "devicecode", &form).await?;
         let good_for = Duration::from_secs(asked.expires_in).min(LONGEST);
         (self.sign_in.prompt)(&DevicePrompt {
-            tenant: self.tenant.clone(),
+            tenant: tenant.to_owned(),
             page: printable(&asked.verification_uri),
             code: printable(&asked.user_code),
             good_for,
@@ -184,7 +263,7 @@ impl Person {
                 let why = format!("nobody signed in within {} s", good_for.as_secs());
                 return Err(NoToken::new(why, "start again, and enter the code in time"));
             }
-            match self.post("token", &form).await {
+            match self.post(tenant, "token", &form).await {
                 Err(Refused::Body(_, body)) if body.error == "authorization_pending" => {}
                 Err(Refused::Body(_, body)) if body.error == "slow_down" => interval += INTERVAL,
                 Err(Refused::No(why)) if why.transient => {}
@@ -195,10 +274,11 @@ impl Person {
 
     async fn post<A: DeserializeOwned>(
         &self,
+        tenant: &str,
         endpoint: &str,
         fields: &[(&str, &str)],
     ) -> Result<A, Refused> {
-        let mut url = token_url(&self.authority, &self.tenant);
+        let mut url = token_url(&self.authority, tenant);
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop().push(endpoint);
         }
@@ -235,22 +315,8 @@ impl fmt::Debug for Person {
     }
 }
 
-/// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
-fn kept(granted: Granted, refresh: &mut Option<SecretString>) -> AccessToken {
-    if granted.refresh_token.is_some() {
-        *refresh = granted.refresh_token;
-    }
-    let lives = azure_core::time::Duration::seconds(granted.expires_in);
-    AccessToken::new(
-        Secret::new(granted.access_token),
-        OffsetDateTime::now_utc() + lives,
-    )
-}
-
-/// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way.
-fn wants_a_person(body: &ErrorBody) -> bool {
-    body.error == "interaction_required"
-        || body.error_codes.iter().any(|code| LAPSED.contains(code))
+fn is_lapsed(body: &ErrorBody) -> bool {
+    body.error_codes.iter().any(|code| LAPSED.contains(code))
 }
 
 /// What an authority says goes to a terminal.
@@ -265,11 +331,14 @@ mod tests {
     #[test]
     fn what_gets_the_next_token_is_not_shown() {
         let sign_in = DeviceCode::new(|_| {});
-        *sign_in.refresh.try_lock().unwrap() = Some("hunter2".into());
+        let mut session = sign_in.session.try_lock().unwrap();
+        session.refresh = Some(Refresh(Arc::new("hunter2".into())));
+        drop(session);
         let person = Person {
             sign_in: sign_in.clone(),
             tenant: "contoso.example".to_owned(),
             client_id: String::new(),
+            is_asked_here: true,
             authority: Url::parse("https://login.example").unwrap(),
             http: reqwest::Client::new(),
         };

@@ -1,13 +1,15 @@
 //! A partner's customers: who they are, and what its people may do there.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backend_graph::{
     Cloud, Credential, Customer, CustomersFrom, DeviceCode, GraphBackend, GraphConfig,
 };
-use entra_sim::{App, Config, Group, Relationship, Role, Server, Tenant, User};
+use entra_sim::{
+    App, Config, Effect, Endpoint, Fault, Group, Relationship, Role, Server, Tenant, User,
+};
 use rotation_core::{
     AccountQuery, BackendError, CallerKind, RoleAssignment, RoleId, RotationBackend,
 };
@@ -70,14 +72,19 @@ async fn server() -> Arc<Server> {
     Arc::new(Server::start(config).await.unwrap())
 }
 
-/// Tess, who approves whatever code she is shown.
-fn tess(server: &Arc<Server>) -> DeviceCode {
-    let server = Arc::clone(server);
-    DeviceCode::new(move |prompt| {
+type Prompts = Arc<Mutex<Vec<String>>>;
+
+/// Tess, who approves whatever code she is shown, with the tenants that it was shown for.
+fn tess(server: &Arc<Server>) -> (DeviceCode, Prompts) {
+    let prompts = Prompts::default();
+    let (server, shown) = (Arc::clone(server), Arc::clone(&prompts));
+    let sign_in = DeviceCode::new(move |prompt| {
+        shown.lock().unwrap().push(prompt.tenant.clone());
         let partner = server.tenant();
         let tess = partner.user(&format!("tess@{PARTNER}")).unwrap();
         assert!(partner.approve_sign_in(&prompt.code, tess.id));
-    })
+    });
+    (sign_in, prompts)
 }
 
 fn config(server: &Server, tenant: &str, client_id: Uuid, credential: Credential) -> GraphConfig {
@@ -123,7 +130,7 @@ async fn contracts_name_each_customer_once() {
 #[tokio::test]
 async fn relationships_give_the_roles_of_the_groups_that_the_person_is_in_while_they_last() {
     let server = server().await;
-    let credential = Credential::DeviceCode(tess(&server));
+    let credential = Credential::DeviceCode(tess(&server).0);
     let partner = config(&server, PARTNER, PEOPLE, credential.clone());
     let partner = GraphBackend::new(partner).unwrap();
     let customers = partner.customers(CustomersFrom::Gdap).await.unwrap();
@@ -254,4 +261,42 @@ async fn a_tenant_named_by_a_domain_has_a_guid_for_anybody_who_asks() {
         alone(&server, "nobody.example").tenant_id().await.unwrap(),
         None
     );
+}
+
+#[tokio::test]
+async fn whoever_acts_at_customers_signs_in_at_the_partner_alone() {
+    let server = server().await;
+    let (sign_in, prompts) = tess(&server);
+    let credential = Credential::DeviceCode(sign_in);
+    let backend = |tenant: &str| config(&server, tenant, PEOPLE, credential.clone());
+    let partner = GraphBackend::new(backend(PARTNER)).unwrap();
+    let customers = partner.customers(CustomersFrom::Gdap).await.unwrap();
+    let [first, second] = ["Customer1", "Customer2"].map(|name| {
+        let customer = named(&customers, name);
+        let config = backend(customer.id.as_str()).with_partner_roles(customer.roles());
+        GraphBackend::new(config).unwrap()
+    });
+
+    // what one demands is no matter of the others
+    let demanding = Fault::new(Effect::aadsts(50_076)).endpoint(Endpoint::Token);
+    server.add_fault(demanding.tenant("customer1.example"));
+    let error = first.caller().await.unwrap_err();
+    assert!(
+        error.to_string().contains("a second factor is demanded"),
+        "{error}"
+    );
+    second.caller().await.unwrap();
+    assert_eq!(*prompts.lock().unwrap(), [PARTNER]);
+    server.clear_faults();
+
+    // revoked, it is signed in at the partner again, once for all
+    server.advance(Duration::from_secs(7_200));
+    let tenant = server.tenant();
+    let id = tenant.user(&format!("tess@{PARTNER}")).unwrap().id;
+    tenant.set_password(id, "Another one 1");
+    let (there, here, home) = futures::join!(first.caller(), second.caller(), partner.caller());
+    for caller in [there, here, home] {
+        caller.unwrap();
+    }
+    assert_eq!(*prompts.lock().unwrap(), [PARTNER, PARTNER]);
 }

@@ -140,6 +140,11 @@ impl AadSts {
             Self::MissingCredential => (7_000_218, "invalid_client", unauthorized),
             Self::MissingParameter { .. } => (900_144, "invalid_request", refused),
             Self::MfaRequired => (50076, "invalid_grant", refused),
+            // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow#error-response-example
+            Self::Scripted {
+                number: number @ (50_074 | 50_076 | 50_079),
+                status,
+            } => (*number, "interaction_required", *status),
             Self::Scripted { number, status } => (*number, "invalid_grant", *status),
             // number and text are documented, the error of OAuth is not
             Self::PartnerAppUnauthorized { .. } => (90_099, "invalid_grant", refused),

@@ -251,12 +251,13 @@ impl<'a> Workshop<'a> {
                 .error(&[], message)
                 .with_help("add the GUID that the portal calls Application (client) ID"));
         };
-        let customer = candidate.customer.as_ref();
-        let graph = GraphConfig::new(candidate.id(), client_id.to_owned(), credential)
+        let mut graph = GraphConfig::new(candidate.id(), client_id.to_owned(), credential)
             .with_cloud(cloud(&at, &tenant.cloud)?)
             .with_pim(tenant.pim)
-            .with_partner_roles(customer.map(Customer::roles).unwrap_or_default())
             .with_rate_control(self.rate.clone());
+        if let Some(customer) = &candidate.customer {
+            graph = graph.with_partner_roles(customer.roles());
+        }
         GraphBackend::new(graph).map_err(|error| at.refused(&error))
     }
 }
