@@ -62,13 +62,16 @@ impl<'a> Candidate<'a> {
         Failure::preflight(miette::miette!(help = help, "{problem}"))
     }
 
-    /// Whether `name` means this one.
+    /// Whether `name` means this one, which is a tenant.
     pub(crate) fn goes_by(&self, name: &str) -> bool {
+        if self.is_list {
+            return false;
+        }
         self.name.eq_ignore_ascii_case(name) || self.id().eq_ignore_ascii_case(name)
     }
 }
 
-/// The tenants of the configuration, in its order; for each a place that was asked for.
+/// The tenants of the configuration, in its order, without partners that are none to work in.
 pub(super) fn configured(config: &Config) -> Vec<Candidate<'_>> {
     let all = config.tenants.iter().enumerate();
     let all = all.filter(|(_, tenant)| tenant.customers.as_ref().is_none_or(|it| !it.only));
@@ -100,6 +103,9 @@ pub(super) async fn add<'a>(
         }
         lists.push((partner, listed));
     }
+    if lists.is_empty() {
+        return Ok(());
+    }
     let mut taken = match ids(known, workshop).await? {
         Ok(ids) => ids,
         Err(error) => {
@@ -125,11 +131,11 @@ pub(super) async fn add<'a>(
         });
         for customer in wanted {
             if taken.insert(customer.id.as_str().to_ascii_lowercase()) {
+                // a domain that is another's by now does not make two of one name
+                let is_new = |domain: &String| taken.insert(domain.to_ascii_lowercase());
+                let domain = customer.domain.clone().filter(is_new);
                 known.push(Candidate {
-                    name: match &customer.domain {
-                        Some(domain) => domain.clone(),
-                        None => customer.id.to_string(),
-                    },
+                    name: domain.unwrap_or_else(|| customer.id.to_string()),
                     obstacle: customer.has_ended().then(|| ended(&customer)),
                     customer: Some(customer),
                     ..Candidate::configured(index, tenant)
@@ -140,7 +146,7 @@ pub(super) async fn add<'a>(
     Ok(())
 }
 
-/// The GUIDs of the tenants that are configured. Those that are named by a domain are looked up: else a customer could be
+/// The names and GUIDs of the tenants that are configured, in lower case. Those that are named by a domain are looked up: else a customer could be
 /// taken for another tenant than it is, and rotated by its partner's policy instead of its own.
 async fn ids(
     known: &mut [Candidate<'_>],
@@ -149,9 +155,8 @@ async fn ids(
     let mut ids = HashSet::new();
     let mut by_domain = Vec::new();
     for tenant in known {
-        if tenant.name.parse::<Uuid>().is_ok() {
-            ids.insert(tenant.name.to_ascii_lowercase());
-        } else {
+        ids.insert(tenant.name.to_ascii_lowercase());
+        if tenant.name.parse::<Uuid>().is_err() {
             by_domain.push(workshop.backend(tenant)?);
         }
     }

@@ -122,15 +122,7 @@ pub(crate) async fn tenants(
     common: &Common,
     sharded: Sharded,
 ) -> Result<Vec<Tenant>, Failure> {
-    let mut workshop = Workshop::new(config);
-    let asked = asked_of(&mut workshop, common, sharded).await?;
-    let tenants = asked.into_iter().enumerate();
-    tenants
-        .map(|(place, mut asked)| {
-            let backend = workshop.backend(&mut asked)?;
-            Ok(Tenant::new(place, asked, backend))
-        })
-        .collect()
+    Workshop::new(config).tenants(common, sharded).await
 }
 
 /// The same as they are configured or listed, each with its place. That there is none in a shard is said, and no error.
@@ -211,19 +203,38 @@ fn unknown(name: &str, known: &[Candidate<'_>]) -> Failure {
 
 /// Makes the way to each directory. What is learned of a quota that tenants share is learned once, and whoever signs in to
 /// several does so once.
-struct Workshop<'a> {
+pub(crate) struct Workshop<'a> {
     config: &'a Config,
     rate: RateControl,
     credentials: Credentials,
 }
 
 impl<'a> Workshop<'a> {
-    fn new(config: &'a Config) -> Self {
+    pub(crate) fn new(config: &'a Config) -> Self {
         Self {
             config,
             rate: RateControl::with_requests_at_once(config.engine.requests_at_once),
             credentials: Credentials::default(),
         }
+    }
+
+    /// As [`tenants`]. What is asked for again is made anew, and nobody signs in again for it who did before.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn tenants(
+        &mut self,
+        common: &Common,
+        sharded: Sharded,
+    ) -> Result<Vec<Tenant>, Failure> {
+        let asked = asked_of(self, common, sharded).await?;
+        let tenants = asked.into_iter().enumerate();
+        tenants
+            .map(|(place, mut asked)| {
+                let backend = self.backend(&mut asked)?;
+                Ok(Tenant::new(place, asked, backend))
+            })
+            .collect()
     }
 
     /// The way to `candidate`'s directory, made unless it was before.

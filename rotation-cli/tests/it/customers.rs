@@ -54,7 +54,7 @@ fn contracts() -> World {
     let world = World::of(Server::start_blocking(config).unwrap());
     let url = world.server.base_url();
     let text = world.read("rotation.toml")
-        + "[tenant.customers]\nfrom = \"contracts\"\nexclude = [\"customer 6*\"]\n"
+        + "[tenant.customers]\nfrom = \"contracts\"\nexclude = [\"customer 6*\"]\nonly = false\n"
         + &format!(
             "[[tenant]]\nid = \"{}\"\nclient_id = \"{APP}\"\n\
              credential = {{ kind = \"client-secret\", file = \"client-secret.txt\" }}\n\
@@ -179,7 +179,7 @@ fn customers_are_named_included_and_sharded_like_tenants() {
     );
 
     world.edit(
-        "exclude = [\"customer 6*\"]",
+        "exclude = [\"customer 6*\"]\nonly = false",
         "include = [\"CUSTOMER?.example\", \"*2.example\"]\nonly = true",
     );
     let some = [domain(2), domain(3)];
@@ -228,6 +228,9 @@ fn a_list_that_cannot_be_read_ends_the_customers_alone() {
     let one = world.run(&["plan", "--tenant", &domain(1)]);
     assert_eq!(one.code, Some(4), "{one:?}");
     assert!(one.stderr.contains("Directory.Read.All"), "{one:?}");
+    world.edit("only = false", "only = true");
+    let partner = world.run(&["plan", "--tenant", PARTNER]);
+    assert_eq!(partner.code, Some(4), "it is none to work in: {partner:?}");
     let doctor = world.run(&["doctor"]);
     assert_eq!(doctor.code, Some(4), "{doctor:?}");
     assert!(
@@ -239,12 +242,60 @@ fn a_list_that_cannot_be_read_ends_the_customers_alone() {
 }
 
 #[test]
+fn who_has_no_customers_is_asked_for_none() {
+    let world = World::with((1..=2).map(|index| Tenant::demo_at(&domain(index), 20)));
+    assert_eq!(world.run(&["plan"]).code, Some(0));
+    let requests = world.server.requests();
+    let needless = [Endpoint::Contracts, Endpoint::Discovery];
+    assert!(!requests.iter().any(|one| needless.contains(&one.endpoint)));
+}
+
+#[test]
+fn the_doctor_waits_for_a_list_as_for_anything_else() {
+    let world = contracts();
+    world.edit(
+        "exclude = [\"customer 6*\"]\nonly = false",
+        "include = [\"customer 1\"]\nonly = true",
+    );
+    let unread = Fault::new(Effect::status(403)).endpoint(Endpoint::Contracts);
+    world.server.add_fault(unread.once());
+    let doctor = world.run(&["doctor", "--wait", "2m"]);
+    assert_eq!(
+        doctor.code,
+        Some(3),
+        "administrators are out of reach: {doctor:?}"
+    );
+    assert!(doctor.stderr.contains("1 thing to mend"), "{doctor:?}");
+    assert!(!doctor.stdout.contains('✗'), "{doctor:?}");
+    let heading = format!("{}\n", domain(1));
+    assert!(doctor.stdout.contains(&heading), "{doctor:?}");
+}
+
+#[test]
+fn a_customer_that_might_be_configured_otherwise_is_left_alone() {
+    let world = contracts();
+    // which tenants they are that are configured by a domain is not told
+    let untold = Fault::new(Effect::status(403)).endpoint(Endpoint::Discovery);
+    world.server.add_fault(untold);
+    let applied = world.run(&["apply", "--format", "json"]);
+    assert_eq!(applied.code, Some(3), "{applied:?}");
+    let summary: Value = serde_json::from_str(&applied.stdout).unwrap();
+    let names: Vec<_> = by_name(&summary).into_keys().collect();
+    let list = format!("customers of {PARTNER}");
+    assert_eq!(names, [domain(3), list, PARTNER.to_owned()]);
+    assert_eq!(
+        world.sets(),
+        sets(&world, PARTNER) + sets(&world, &domain(3))
+    );
+}
+
+#[test]
 fn the_doctor_does_not_call_what_the_list_takes_too_much() {
     let world = contracts();
     let doctor = world.run(&["doctor", "--tenant", PARTNER]);
     assert!(!doctor.stdout.contains("remove them"), "{doctor:?}");
     world.edit(
-        "[tenant.customers]\nfrom = \"contracts\"\nexclude = [\"customer 6*\"]\n",
+        "[tenant.customers]\nfrom = \"contracts\"\nexclude = [\"customer 6*\"]\nonly = false\n",
         "",
     );
     let doctor = world.run(&["doctor", "--tenant", PARTNER]);

@@ -20,7 +20,7 @@ use crate::output;
 use crate::preflight::{check_role, check_tenant, configured_twice};
 use crate::role;
 use crate::wiring::store::{self, Stores};
-use crate::wiring::{self, Tenant};
+use crate::wiring::{Tenant, Workshop};
 use accounts::Accounts;
 use checklist::Checklist;
 
@@ -29,7 +29,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let tenants = wiring::tenants(&config, common, Sharded::default()).await?;
+    let mut workshop = Workshop::new(&config);
+    let mut tenants = workshop.tenants(common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
     let mut lists = look(&config, common, &tenants).await?;
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
@@ -41,9 +42,14 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
             "{what}; looking again until all is well, for {left_for} more"
         ));
         tokio::time::sleep(PAUSE.min(left)).await;
-        tenants
-            .iter()
-            .for_each(|tenant| tenant.backend.sign_in_anew());
+        if config.tenants.iter().any(|one| one.customers.is_some()) {
+            // who they are, and what we may do there, can change meanwhile
+            tenants = workshop.tenants(common, Sharded::default()).await?;
+        } else {
+            tenants
+                .iter()
+                .for_each(|tenant| tenant.backend.sign_in_anew());
+        }
         lists = look(&config, common, &tenants).await?;
     }
     match common.format {
