@@ -2,8 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{StatusCode, Url};
@@ -18,6 +17,7 @@ use crate::aadsts::{self, ErrorBody};
 use crate::answer::last_cause;
 use crate::assertion::{NoToken, token_url};
 use crate::form::encode;
+use crate::session::{Granted, Refresh, Session};
 
 /// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
 pub(crate) const LONGEST: Duration = Duration::from_secs(960);
@@ -46,19 +46,6 @@ pub struct DeviceCode {
     prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
     session: Arc<Mutex<Session>>,
 }
-
-/// That somebody signed in.
-#[derive(Default)]
-struct Session {
-    /// The tenant that was signed in to.
-    home: Option<String>,
-    /// Buys tokens for any tenant that lets this person in.
-    refresh: Option<Refresh>,
-}
-
-/// A refresh token. Clones share it.
-#[derive(Clone)]
-struct Refresh(Arc<SecretString>);
 
 /// What a person must be shown in order to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +86,6 @@ pub(crate) struct Person {
     pub(crate) is_asked_here: bool,
     pub(crate) authority: Url,
     pub(crate) http: reqwest::Client,
-}
-
-/// What the authority gives: tokens, wiped when dropped but for the one that `azure_core` keeps.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: i64,
-    refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -167,31 +146,6 @@ impl TokenCredential for Person {
 enum Way {
     Refresh(Refresh),
     Token(AccessToken),
-}
-
-impl Session {
-    /// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
-    fn keep(&mut self, granted: Granted) -> AccessToken {
-        if let Some(refresh) = granted.refresh_token {
-            self.refresh = Some(Refresh(Arc::new(refresh)));
-        }
-        let lives = azure_core::time::Duration::seconds(granted.expires_in);
-        AccessToken::new(
-            Secret::new(granted.access_token),
-            OffsetDateTime::now_utc() + lives,
-        )
-    }
-
-    /// Lets go of `refresh`, which was no good at `tenant`, unless somebody has put a newer one in its place. If that is only
-    /// because of what `tenant` demands, it is there that somebody signs in.
-    fn forget(&mut self, refresh: &Refresh, tenant: &str, is_lapsed: bool) {
-        let is_this = |known: &mut Refresh| Arc::ptr_eq(&known.0, &refresh.0);
-        self.refresh.take_if(is_this);
-        if !is_lapsed {
-            self.refresh = None;
-            self.home = Some(tenant.to_owned());
-        }
-    }
 }
 
 impl Person {

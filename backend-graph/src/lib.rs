@@ -76,6 +76,7 @@ mod relationship;
 mod retry;
 mod retry_after;
 mod roles;
+mod session;
 mod traffic;
 mod transport;
 mod units;
