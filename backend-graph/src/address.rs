@@ -38,6 +38,17 @@ impl GraphRoot {
         GraphUrl(Arc::new(url))
     }
 
+    /// The same for people, with placeholders among `segments` as they are.
+    pub(crate) fn written<S: AsRef<str>>(&self, segments: &[S]) -> String {
+        let origin = self.0.origin().ascii_serialization();
+        let segments = segments.iter().map(AsRef::as_ref);
+        let path: Vec<&str> = [origin.as_str(), VERSION]
+            .into_iter()
+            .chain(segments)
+            .collect();
+        path.join("/")
+    }
+
     /// A user by object id or user name
     /// (<https://learn.microsoft.com/graph/api/user-get>, "User principal names that begin with $").
     pub(crate) fn user(&self, reference: &str, query: &str) -> GraphUrl {

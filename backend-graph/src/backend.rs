@@ -128,6 +128,17 @@ impl GraphBackend {
         self.certificate_expires
     }
 
+    /// The security id that a synced account has in its on-premises domain; `None` if it is synced from none.
+    ///
+    /// # Errors
+    /// [`BackendError`] if it cannot be read, for which User.Read.All is needed.
+    pub async fn on_premises_security_id(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<String>, BackendError> {
+        users::security_id(&self.client, account).await
+    }
+
     /// Forgets the token: permissions that were granted since show in a new one only.
     pub fn sign_in_anew(&self) {
         self.client.forget_token();

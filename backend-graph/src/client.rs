@@ -59,10 +59,14 @@ impl Call {
     }
 
     pub(crate) fn patch(url: GraphUrl, body: Bytes) -> Self {
+        Self::write(Method::PATCH, url, Some(body))
+    }
+
+    pub(crate) fn write(method: Method, url: GraphUrl, body: Option<Bytes>) -> Self {
         Self {
-            method: Method::PATCH,
+            method,
             url,
-            body: Some(body),
+            body,
             kind: Some(RequestKind::Write),
         }
     }

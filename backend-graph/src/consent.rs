@@ -21,8 +21,13 @@ enum Who {
     Person,
 }
 
+/// The page on which an administrator consents to everything that an app's registration asks for
+/// (<https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>).
+pub(crate) fn admin_consent(authority: &Url, tenant: &str, client_id: &str) -> String {
+    format!("{authority}{tenant}/adminconsent?client_id={client_id}")
+}
+
 impl Consent {
-    /// The page is <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>.
     pub(crate) fn new(authority: &Url, config: &GraphConfig) -> Self {
         let (tenant, client_id) = (&config.tenant, &config.client_id);
         Self {
@@ -33,7 +38,7 @@ impl Consent {
                 Credential::DeviceCode(_) => Who::Person,
                 _ => Who::App,
             },
-            url: format!("{authority}{tenant}/adminconsent?client_id={client_id}"),
+            url: admin_consent(authority, tenant, client_id),
         }
     }
 
@@ -50,10 +55,33 @@ impl Consent {
                 "add the application permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}"
             ),
             Who::AzureCli => format!(
-                "the Azure CLI cannot be given {permission}: sign in by `device-code` through an app that has it; or                  whoever signed in lacks a role that lets them read it, such as Global Reader"
+                "the Azure CLI cannot be given {permission}: sign in by `device-code` through an app that has it; or \
+                 whoever signed in lacks a role that lets them read it, such as Global Reader"
             ),
             Who::Person => format!(
-                "add the delegated permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}; and                  whoever signs in needs a role that lets them read it, such as Global Reader"
+                "add the delegated permission {permission} to app {client_id} and grant it in tenant {tenant}: {url}; and \
+                 whoever signs in needs a role that lets them read it, such as Global Reader"
+            ),
+        }
+    }
+
+    /// What to do if whoever acts may not change something that takes `permission` and, of a person, `role`.
+    pub(crate) fn permission_and_role(&self, permission: &str, role: &str) -> String {
+        let Self {
+            tenant,
+            client_id,
+            url,
+            who,
+        } = self;
+        match who {
+            Who::App => self.permission(permission),
+            Who::AzureCli => format!(
+                "assign {role} in tenant {tenant} to whoever signed in; if they hold it, the Azure CLI lacks {permission}: \
+                 sign in by `device-code` through an app that has it"
+            ),
+            Who::Person => format!(
+                "assign {role} in tenant {tenant} to whoever signs in; and add the delegated permission {permission} to app \
+                 {client_id} and grant it there: {url}"
             ),
         }
     }

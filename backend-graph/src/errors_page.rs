@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use crate::config::{Credential, GraphConfig};
 use crate::consent::Consent;
-use crate::{aadsts, outcome, password_flow};
+use crate::{aadsts, outcome, password_flow, setup};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
 
@@ -38,6 +38,11 @@ fn page() -> String {
             "Signing in as an account, with `verify = \"sign-in\"`",
             "Whatever is not here is explained as in signing in, and says nothing of the password",
             password_flow::documented(),
+        ),
+        (
+            "Setting an app up",
+            "The first row that fits. What is there already, or was done by a request whose answer got lost, is no error",
+            setup::documented(),
         ),
     ] {
         page += &format!("## {title}\n{head}.\n\n");

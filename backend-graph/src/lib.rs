@@ -30,6 +30,7 @@
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
+//! setup ─► client                                      (an administrator's: gives an app its rights)
 //! ```
 
 mod aadsts;
@@ -77,6 +78,7 @@ mod retry;
 mod retry_after;
 mod roles;
 mod session;
+mod setup;
 mod traffic;
 mod transport;
 mod units;
@@ -93,4 +95,5 @@ pub use error::ConfigError;
 pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
 pub use relationship::Relationship;
+pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
 pub use traffic::Traffic;

@@ -189,7 +189,7 @@ impl Fix {
             Self::InBetween => IN_BETWEEN_FIX,
             Self::LookUp => "look the code up at https://learn.microsoft.com/graph/errors",
             Self::OnPremises => {
-                "its password lives on premises: rotate it there, with the `active-directory` backend"
+                "its password lives on premises: rotate it there, by `[tenant.on_premises]`, or leave such accounts out by `synced = \"skip\"`"
             }
             Self::Outage => "Graph is out of order: wait, and look at the tenant's service health",
             Self::Password => {

@@ -106,6 +106,26 @@ impl Permissions {
         Ok(Self::of(&claims.permissions(), claims.kind(), pim, fix))
     }
 
+    /// The least application permissions for everything that this backend does, by name; with Privileged Identity Management, what
+    /// reading that takes, too.
+    #[must_use]
+    pub fn least(pim: bool) -> Vec<String> {
+        Self::missing_from(&BTreeSet::new(), pim)
+    }
+
+    /// The least application permissions that are lacking besides `granted`, by name.
+    pub(crate) fn missing_from(granted: &BTreeSet<String>, pim: bool) -> Vec<String> {
+        let checks = Self::of(granted, CallerKind::AppOnly, pim, |_| String::new()).checks;
+        let missing = checks.into_iter().filter(|check| check.held.is_none());
+        let mut names: Vec<String> = Vec::new();
+        for check in missing {
+            if !names.iter().any(|name| name == check.least) {
+                names.push(check.least.to_owned());
+            }
+        }
+        names
+    }
+
     fn of(
         granted: &BTreeSet<String>,
         kind: CallerKind,

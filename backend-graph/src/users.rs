@@ -111,6 +111,28 @@ pub(crate) async fn password_changed(
     Ok(changed.last_password_change_date_time)
 }
 
+/// Which account of an on-premises domain `account` is synced from.
+pub(crate) async fn security_id(
+    client: &Client,
+    account: &AccountId,
+) -> Result<Option<String>, BackendError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Synced {
+        on_premises_security_identifier: Option<String>,
+    }
+
+    const READ_SYNCED: Need = Need {
+        to: "read where an account is synced from",
+        permission: "User.Read.All",
+        pim: false,
+    };
+    let query = "$select=onPremisesSecurityIdentifier";
+    let url = client.graph.user(account.as_str(), query);
+    let synced: Synced = client.read_json(url, &READ_SYNCED).await?;
+    Ok(synced.on_premises_security_identifier)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

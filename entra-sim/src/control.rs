@@ -8,6 +8,8 @@
 //! | `POST /tenants/{t}/users/{u}/checkPassword` | `{"password"}` → `{"current": bool}` |
 //! | `POST /tenants/{t}/users/{u}/setPassword` | `{"password"}`, as somebody else would |
 //! | `POST /tenants/{t}/users/{u}/approveSignIn` | `{"userCode"}`, as this user would on another device |
+//! | `POST /tenants/{t}/onPremises/{security id}` | `{"password"}`, set in the on-premises directory |
+//! | `POST /tenants/{t}/sync` | a cycle of password hash synchronisation → `{"synced"}` |
 //! | `DELETE /tenants/{t}/users/{u}` | deletes the user |
 //! | `POST /throttle` | limits all tenants: the JSON of a [`Throttle`], or `"documented"` or `"none"` |
 //! | `POST /tenants/{t}/throttle` | limits this tenant instead; `DELETE`: as all others again |
@@ -61,6 +63,8 @@ pub(crate) fn router(world: Arc<World>) -> Router<Arc<World>> {
             "/tenants/{tenant}/users/{user}/approveSignIn",
             post(approve_sign_in),
         )
+        .route("/tenants/{tenant}/onPremises/{id}", post(set_on_premises))
+        .route("/tenants/{tenant}/sync", post(sync))
         .route("/throttle", post(set_throttle))
         .route(
             "/tenants/{tenant}/throttle",
@@ -189,6 +193,23 @@ async fn approve_sign_in(
     }
 }
 
+async fn set_on_premises(
+    State(world): Shared,
+    Path((tenant, id)): Path<(String, String)>,
+    Json(change): Json<Password>,
+) -> Result<StatusCode, StatusCode> {
+    if find_tenant(&world, &tenant)?.set_on_premises(&id, &change.password) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(StatusCode::NOT_FOUND)
+    }
+}
+
+async fn sync(State(world): Shared, Path(tenant): Path<String>) -> Result<Json<Value>, StatusCode> {
+    let synced = find_tenant(&world, &tenant)?.sync();
+    Ok(Json(json!({"synced": synced})))
+}
+
 type Refusal = (StatusCode, String);
 
 fn throttle(written: Value) -> Result<Throttle, Refusal> {
@@ -275,7 +296,7 @@ struct Advance {
 }
 
 async fn advance(State(world): Shared, Json(advance): Json<Advance>) -> StatusCode {
-    world.clock.advance(Duration::from_secs(advance.seconds));
+    world.advance(Duration::from_secs(advance.seconds));
     StatusCode::NO_CONTENT
 }
 

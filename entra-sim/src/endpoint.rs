@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 pub enum Endpoint {
     /// `/tenantRelationships/delegatedAdminRelationships/{id}/accessAssignments`
     AccessAssignments,
+    /// `/{tenant}/adminconsent` of the authority
+    AdminConsent,
     /// `/directory/administrativeUnits/{id}/members`
     AdministrativeUnitMembers,
     /// `/directory/administrativeUnits`, with or without id
     AdministrativeUnits,
-    /// `/servicePrincipals/{id}/appRoleAssignments`
+    /// `/servicePrincipals/{id}/appRoleAssignments`, with or without the id of one
     AppRoleAssignments,
     /// `/$batch`
     Batch,
@@ -33,8 +35,10 @@ pub enum Endpoint {
     Domains,
     /// `/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances`
     GroupEligibility,
-    /// `/groups/{id}/members`
+    /// `/groups/{id}/members`, its `$ref`, and `/groups/{id}/members/{id}/$ref`
     GroupMembers,
+    /// `/groups/{id}/members/microsoft.graph.servicePrincipal`
+    GroupMemberApps,
     /// `/groups/{id}/owners`
     GroupOwners,
     /// `/groups`, with or without id
@@ -43,7 +47,9 @@ pub enum Endpoint {
     Organization,
     /// `/roleManagement/directory/roleAssignmentScheduleInstances`
     RoleAssignmentSchedules,
-    /// `/roleManagement/directory/roleAssignments`
+    /// `/roleManagement/directory/roleAssignmentScheduleRequests`
+    RoleAssignmentRequests,
+    /// `/roleManagement/directory/roleAssignments`, with or without id
     RoleAssignments,
     /// `/roleManagement/directory/roleDefinitions`
     RoleDefinitions,
@@ -69,6 +75,8 @@ pub(crate) struct Route<'a> {
     pub(crate) endpoint: Endpoint,
     /// The decoded id, UPN, tenant or `appId='…'` in the path; empty if there is none.
     pub(crate) key: Cow<'a, str>,
+    /// What is named below it: the decoded id of an assignment or member, or `$ref`; empty if there is nothing.
+    pub(crate) item: Cow<'a, str>,
 }
 
 impl<'a> Route<'a> {
@@ -76,6 +84,14 @@ impl<'a> Route<'a> {
         Self {
             endpoint,
             key: Cow::Owned(key.to_owned()),
+            item: Cow::Borrowed(""),
+        }
+    }
+
+    fn with_item(self, item: &str) -> Self {
+        Self {
+            item: Cow::Owned(item.to_owned()),
+            ..self
         }
     }
 
@@ -89,6 +105,7 @@ impl<'a> Route<'a> {
             return Self {
                 endpoint: Endpoint::User,
                 key: Cow::Borrowed(key),
+                item: Cow::Borrowed(""),
             };
         }
         let decoded: Vec<String> = path
@@ -107,11 +124,21 @@ impl<'a> Route<'a> {
             ["groups"] => (Endpoint::Groups, ""),
             ["groups", key] => (Endpoint::Groups, *key),
             ["groups", key, "members"] => (Endpoint::GroupMembers, *key),
+            ["groups", key, "members", "microsoft.graph.servicePrincipal"] => {
+                (Endpoint::GroupMemberApps, *key)
+            }
+            ["groups", key, "members", item @ "$ref"]
+            | ["groups", key, "members", item, "$ref"] => {
+                return Self::new(Endpoint::GroupMembers, key).with_item(item);
+            }
             ["groups", key, "owners"] => (Endpoint::GroupOwners, *key),
             ["servicePrincipals"] => (Endpoint::ServicePrincipals, ""),
             ["servicePrincipals", key] => (Endpoint::ServicePrincipals, *key),
             ["servicePrincipals", key, "appRoleAssignments"] => {
                 (Endpoint::AppRoleAssignments, *key)
+            }
+            ["servicePrincipals", key, "appRoleAssignments", item] => {
+                return Self::new(Endpoint::AppRoleAssignments, key).with_item(item);
             }
             ["directory", "administrativeUnits"] => (Endpoint::AdministrativeUnits, ""),
             ["directory", "administrativeUnits", key] => (Endpoint::AdministrativeUnits, *key),
@@ -132,6 +159,9 @@ impl<'a> Route<'a> {
                 "accessAssignments",
             ] => (Endpoint::AccessAssignments, *key),
             ["roleManagement", "directory", collection] => (role_collection(collection), ""),
+            ["roleManagement", "directory", "roleAssignments", key] => {
+                (Endpoint::RoleAssignments, *key)
+            }
             [
                 "identityGovernance",
                 "privilegedAccess",
@@ -148,6 +178,7 @@ impl<'a> Route<'a> {
         let decoded: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match segments.as_slice() {
+            [tenant, "adminconsent"] => Self::new(Endpoint::AdminConsent, tenant),
             [tenant, "oauth2", "v2.0", "token"] => Self::new(Endpoint::Token, tenant),
             [tenant, "oauth2", "v2.0", "devicecode"] => Self::new(Endpoint::DeviceCode, tenant),
             [_, "discovery", "instance"]
@@ -165,6 +196,7 @@ fn role_collection(name: &str) -> Endpoint {
     match name {
         "roleAssignments" => Endpoint::RoleAssignments,
         "roleAssignmentScheduleInstances" => Endpoint::RoleAssignmentSchedules,
+        "roleAssignmentScheduleRequests" => Endpoint::RoleAssignmentRequests,
         "roleDefinitions" => Endpoint::RoleDefinitions,
         "roleEligibilityScheduleInstances" => Endpoint::RoleEligibility,
         _ => Endpoint::Unknown,
@@ -238,10 +270,31 @@ mod tests {
                 Endpoint::RoleAssignments,
                 "",
             ),
+            (
+                "/roleManagement/directory/roleAssignments/a-b",
+                Endpoint::RoleAssignments,
+                "a-b",
+            ),
             ("/me", Endpoint::Unknown, ""),
             ("/users/1/messages", Endpoint::Unknown, ""),
         ] {
             assert_eq!(Route::graph(path), Route::new(endpoint, key), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_below_a_key_is_found_too() {
+        for (path, endpoint, item) in [
+            ("/groups/1/members/$ref", Endpoint::GroupMembers, "$ref"),
+            ("/groups/1/members/2/$ref", Endpoint::GroupMembers, "2"),
+            (
+                "/servicePrincipals/1/appRoleAssignments/a%2Db",
+                Endpoint::AppRoleAssignments,
+                "a-b",
+            ),
+        ] {
+            let route = Route::new(endpoint, "1").with_item(item);
+            assert_eq!(Route::graph(path), route, "{path}");
         }
     }
 

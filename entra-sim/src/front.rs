@@ -166,6 +166,9 @@ async fn authority_request(world: &World, received: Received<'_>) -> Outcome {
                 token::answer(world, &route.key, received.headers, &form)
             }
             (Endpoint::DeviceCode, &Method::POST) => token::device_code(world, &route.key, &form),
+            (Endpoint::AdminConsent, &Method::GET) => {
+                token::admin_consent(world, &route.key, received.uri.query().unwrap_or_default())
+            }
             (Endpoint::Discovery, &Method::GET) => discovery(world, path),
             _ => Reply::empty(StatusCode::NOT_FOUND),
         })

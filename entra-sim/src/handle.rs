@@ -20,6 +20,18 @@ pub struct TenantHandle {
     directory: Arc<Directory>,
 }
 
+/// An app's service principal in a tenant, as the simulator knows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AppView {
+    /// Object id.
+    pub id: Uuid,
+    /// Application permissions of Microsoft Graph, in the order in which they were granted.
+    pub permissions: Vec<String>,
+    /// Roles in force, directly or through groups.
+    pub roles: Vec<Role>,
+}
+
 /// A user as the simulator knows it.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -83,21 +95,34 @@ impl TenantHandle {
 
     /// The client id of the first app; the nil UUID if there is none.
     pub fn client_id(&self) -> Uuid {
-        let app = self.directory.service_principals.first();
+        let app = self.directory.first_app.as_ref();
         app.map_or_else(Uuid::nil, |app| app.client_id)
     }
 
     /// A secret of the first app; empty if there is none.
     pub fn client_secret(&self) -> &str {
-        let app = self.directory.service_principals.first();
+        let app = self.directory.first_app.as_ref();
         app.and_then(|app| app.secrets.first())
             .map_or("", |secret| &secret.value)
     }
 
     /// Object id of the first app's service principal; the nil UUID if there is none.
     pub fn service_principal_id(&self) -> Uuid {
-        let app = self.directory.service_principals.first();
+        let app = self.directory.first_app.as_ref();
         app.map_or_else(Uuid::nil, |app| app.id)
+    }
+
+    /// The app with this client id, if it has a service principal here.
+    pub fn app(&self, client_id: Uuid) -> Option<AppView> {
+        let app = self.directory.app(client_id)?;
+        let access = self.directory.access();
+        let active = access.holdings(app.id).map(|held| held.active.as_slice());
+        let roles = active.unwrap_or_default().iter().map(|grant| grant.role);
+        Some(AppView {
+            id: app.id,
+            permissions: app.permissions.clone(),
+            roles: roles.collect(),
+        })
     }
 
     /// Every user that is not deleted, in the order of listing.
@@ -141,6 +166,30 @@ impl TenantHandle {
             let now = self.world.clock.now();
             account.state().set_password(password, false, now, lag);
         }
+    }
+
+    /// Sets a password in the on-premises directory, where the account has this security id; false if none has. The tenant
+    /// knows it after the next [`sync`](Self::sync).
+    pub fn set_on_premises(&self, security_id: &str, password: &str) -> bool {
+        let mut accounts = self.directory.accounts().iter();
+        let account = accounts.find(|account| {
+            account.origin == Origin::Synced
+                && !account.is_deleted()
+                && crate::directory::security_id(account).eq_ignore_ascii_case(security_id)
+        });
+        account
+            .map(|account| self.directory.on_premises.set(account.id, password))
+            .is_some()
+    }
+
+    /// Lets a cycle of the password hash synchronisation pass, which real ones do every two minutes; how many passwords it
+    /// brought.
+    pub fn sync(&self) -> usize {
+        let brought = self.directory.on_premises.take();
+        for (account, password) in &brought {
+            self.set_password(*account, password);
+        }
+        brought.len()
     }
 
     /// Deletes the user; a reset of the server brings it back.

@@ -40,7 +40,7 @@ pub use fault::{Effect, Fault};
 mod front;
 mod graph;
 mod handle;
-pub use handle::{TenantHandle, UserView};
+pub use handle::{AppView, TenantHandle, UserView};
 mod jwt;
 mod late;
 mod matrix;

@@ -13,9 +13,14 @@ use crate::role_table::BUILT_IN;
 pub struct Role(Uuid);
 
 impl Role {
+    /// Application Administrator.
+    pub const APPLICATION_ADMINISTRATOR: Self = Self(uuid!("9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"));
     /// Authentication Administrator.
     pub const AUTHENTICATION_ADMINISTRATOR: Self =
         Self(uuid!("c4e39bd9-1100-46d3-8c65-fb160da0071f"));
+    /// Cloud Application Administrator.
+    pub const CLOUD_APPLICATION_ADMINISTRATOR: Self =
+        Self(uuid!("158c047a-c907-4556-b7ef-446551a6b5f7"));
     /// Directory Readers.
     pub const DIRECTORY_READERS: Self = Self(uuid!("88d8e3e3-8f55-4a1e-953a-9b9898b8876b"));
     /// Entra SOC Identity Responder.
@@ -111,6 +116,11 @@ mod tests {
             (
                 Role::AUTHENTICATION_ADMINISTRATOR,
                 "Authentication Administrator",
+            ),
+            (Role::APPLICATION_ADMINISTRATOR, "Application Administrator"),
+            (
+                Role::CLOUD_APPLICATION_ADMINISTRATOR,
+                "Cloud Application Administrator",
             ),
             (Role::DIRECTORY_READERS, "Directory Readers"),
             (

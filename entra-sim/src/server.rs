@@ -161,7 +161,7 @@ impl Server {
 
     /// Lets time pass at once for tokens, page tokens, quotas, replication, lockouts and the `Date` of answers.
     pub fn advance(&self, time: Duration) {
-        self.world.clock.advance(time);
+        self.world.advance(time);
     }
 
     /// Puts accounts, faults, quotas and records back as they were at the start; requests still on their way get lost. Roles that were

@@ -1,5 +1,7 @@
 //! What Microsoft does not document, as switches; the defaults are the stricter reading.
 
+use std::time::Duration;
+
 /// What a password PATCH on a target that Entra cannot serve answers.
 ///
 /// That it is refused is documented or common sense, the status is not.
@@ -52,6 +54,11 @@ pub struct Switches {
     pub app_only_reads_relationships: bool,
     /// `roleAssignments` without a `$filter` is refused.
     pub role_assignments_require_filter: bool,
+    /// The longest active assignment that Privileged Identity Management lets an administrator make, by its settings for the
+    /// role; `None`: also one without an end, as the settings are at first.
+    pub longest_assignment: Option<Duration>,
+    /// The tenant has Entra ID P1: groups can be made role-assignable. What is answered without it is not documented.
+    pub premium_p1: bool,
     /// The tenant has Entra ID P2: the PIM endpoints work.
     pub premium_p2: bool,
 }
@@ -74,6 +81,8 @@ impl Default for Switches {
             disabled_before_password: true,
             app_only_reads_relationships: false,
             role_assignments_require_filter: false,
+            longest_assignment: None,
+            premium_p1: true,
             premium_p2: true,
         }
     }

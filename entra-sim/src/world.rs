@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Dates};
 use crate::config::{Config, Settings};
-use crate::directory::Directory;
+use crate::directory::{Directory, ServicePrincipal};
 use crate::fault::Faults;
 use crate::graph::Callers;
 use crate::jwt::Signer;
@@ -20,6 +20,14 @@ use crate::record::Records;
 use crate::rng::Rng;
 use crate::throttle::{Throttle, Throttles};
 use crate::token::Devices;
+
+/// An app where it is registered, which stays whatever becomes of its service principals.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    /// The tenant.
+    pub(crate) home: Uuid,
+    pub(crate) app: Arc<ServicePrincipal>,
+}
 
 /// The state behind one server.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ pub(crate) struct World {
     tenants: Vec<Arc<Directory>>,
     by_id: HashMap<Uuid, usize>,
     by_domain: HashMap<String, usize>,
+    registrations: HashMap<Uuid, Registration>,
     latency_ms: AtomicU64,
     requests: AtomicU64,
     request_space: u64,
@@ -54,6 +63,7 @@ impl World {
         let throttles = Throttles::new(config.throttle, started);
         let (mut by_id, mut by_domain) = (HashMap::new(), HashMap::new());
         let mut tenants: Vec<Arc<Directory>> = Vec::with_capacity(config.tenants.len());
+        let mut registrations = HashMap::new();
         for (index, mut tenant) in config.tenants.into_iter().enumerate() {
             let throttle = tenant.throttle.take();
             let directory = Directory::build(tenant, seed, started)?;
@@ -75,6 +85,14 @@ impl World {
                         directory.id
                     ),
                 ));
+            }
+            for app in directory.service_principals() {
+                // An app that is in many tenants is registered in the first.
+                let home = directory.id;
+                let client_id = app.client_id;
+                registrations
+                    .entry(client_id)
+                    .or_insert(Registration { home, app });
             }
             tenants.push(Arc::new(directory));
         }
@@ -106,6 +124,7 @@ impl World {
             tenants,
             by_id,
             by_domain,
+            registrations,
             latency_ms: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             request_space: Rng::fresh_seed(),
@@ -138,6 +157,18 @@ impl World {
     pub(crate) fn set_latency(&self, latency: Duration) {
         let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         self.latency_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Lets time pass, and ends what ends in it.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+        let now = self.clock.now();
+        self.tenants.iter().for_each(|tenant| tenant.expire(now));
+    }
+
+    /// The app with this client id, wherever it is registered.
+    pub(crate) fn registration(&self, client_id: Uuid) -> Option<&Registration> {
+        self.registrations.get(&client_id)
     }
 
     /// Limits every tenant that has no limits of its own.

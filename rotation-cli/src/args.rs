@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
+use backend_powershell_compat::script::Module;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use rotation_core::RunId;
+use rotation_core::{RoleId, RunId, role_named};
 use uuid::Uuid;
 
+use crate::config::Credential;
 use crate::shard::Shard;
 use crate::since;
 
@@ -113,6 +116,8 @@ pub(crate) enum Command {
     Recover(Recover),
     /// Read passwords back, with the private key if the store seals them
     Reveal(Reveal),
+    /// Give the app what it needs in every tenant: service principal, permissions, role; shows it and asks first
+    Setup(Setup),
     /// Say what the store holds, what is unsettled first; with --account, the history of that account
     Status(Status),
 }
@@ -247,6 +252,75 @@ pub(crate) struct Reveal {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Setup {
+    /// The role that the app is to hold: "User Administrator" for ordinary accounts, "Privileged Authentication Administrator"
+    /// for administrators too
+    #[arg(long, value_name = "ROLE", default_value = "User Administrator", value_parser = role)]
+    pub(crate) role: RoleId,
+
+    /// How it comes to hold the role: assigned directly, through a role-assignable group (Entra ID P1), or by an active
+    /// assignment of Privileged Identity Management (P2)
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) through: Through,
+
+    /// Why, for whoever reviews the assignment; with --through pim
+    #[arg(long, value_name = "TEXT", required_if_eq("through", "pim"))]
+    pub(crate) justification: Option<String>,
+
+    /// How long the assignment lasts, such as 180d; with --through pim [default: without an end]
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) lasts: Option<Duration>,
+
+    /// Who acts: azure-cli, device-code or managed-identity, instead of whoever `[setup]` names
+    #[arg(long = "as", value_name = "KIND", value_parser = Credential::of_kind)]
+    pub(crate) acting: Option<Credential>,
+
+    /// Take away again what setup gives, and nothing else
+    #[arg(long)]
+    pub(crate) remove: bool,
+
+    /// Only print the links and requests by which a person can do it; signs in to nothing
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) print: bool,
+
+    /// Do it without asking
+    #[arg(short, long, conflicts_with = "print")]
+    pub(crate) yes: bool,
+
+    /// Only print a script that does it in all tenants, for an administrator to read and run
+    #[arg(long, value_enum, conflicts_with_all = ["acting", "print", "remove", "through", "yes"])]
+    pub(crate) via: Option<Via>,
+
+    /// Whose cmdlets the script uses: `Microsoft.Graph` (unless said), `Microsoft.Entra`, or `AzureAD`, which is retired
+    #[arg(long, value_name = "MODULE", requires = "via", value_parser = module)]
+    pub(crate) module: Option<Module>,
+}
+
+/// By what else a tenant can be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    #[value(name = "powershell")]
+    PowerShell,
+}
+
+fn module(name: &str) -> Result<Module, String> {
+    Module::from_name(name).ok_or_else(|| {
+        let names = Module::ALL.map(Module::name);
+        format!("expected {}", names.join(", "))
+    })
+}
+
+/// How an app comes to hold its role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Through {
+    // described where it is used, as Format is
+    #[default]
+    Direct,
+    Group,
+    Pim,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Ask the directories too: whose password did someone else change since we set it?
     #[arg(long)]
@@ -259,6 +333,15 @@ pub(crate) struct Status {
 fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse()
         .map_err(|_| "expected a whole number, 0 or more".to_owned())
+}
+
+fn role(text: &str) -> Result<RoleId, String> {
+    let known = [
+        RoleId::USER_ADMINISTRATOR,
+        RoleId::PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,
+    ];
+    let named = role_named(text).filter(|role| known.contains(role));
+    named.ok_or_else(|| format!("expected \"{}\" or \"{}\"", known[0], known[1]))
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {

@@ -146,7 +146,7 @@ impl<'a> Fleet<'a> {
         if let Some(rate) = &rate {
             rate.expect(0);
         }
-        summary.with_traffic(ready.tenant.backend.traffic())
+        summary.with_traffic(ready.tenant.traffic())
     }
 
     fn stop_all(&self) {

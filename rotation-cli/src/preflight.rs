@@ -7,7 +7,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use rotation_core::{
     Account, AccountId, BackendError, Caller, Capability, Denial, Holdings, PlanTenant, Problem,
-    RuleSet, TenantId, Verify, capability,
+    RoleId, RuleSet, TenantId, Verify, capability,
 };
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::obstructed::Obstructed;
 use crate::output;
-use crate::wiring::Tenant;
 use crate::wiring::store::{self, OpenStore, Stores};
+use crate::wiring::{Tenant, Way};
 
 /// There is no asking beforehand: the directory says it of each sign-in.
 /// <https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc>
@@ -96,12 +96,17 @@ pub(crate) async fn check(
             obstructed.push(Obstructed::outside(&tenant, findings.problems()));
             continue;
         };
-        findings.tell(check_tenant(&tenant.name, &caller));
+        let is_domain = matches!(tenant.way, Way::Domain(_));
+        if !is_domain {
+            findings.tell(check_tenant(&tenant.name, &caller));
+        }
         if let Some(twin) = names.insert(caller.tenant.clone(), tenant.name.clone()) {
             twins = true;
             findings.tell(Err(configured_twice(&twin)));
         }
-        if purpose == Purpose::Rotate {
+        if purpose == Purpose::Rotate && is_domain {
+            findings.tell(check_domain(&caller));
+        } else if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
             let role = check_role(&caller, tenant.policy.rules);
             findings.tell(role.map_err(|problem| tenant.by_its_partner(problem)));
@@ -165,6 +170,23 @@ pub(crate) fn configured_twice(twin: &str) -> Problem {
         "the same tenant as {twin}, which is configured too"
     ))
     .with_fix("remove one of the two")
+}
+
+/// In a domain nobody tells what a caller may do, but which groups it is in.
+pub(crate) fn check_domain(caller: &Caller) -> Result<String, Problem> {
+    if caller.roles.is_empty() {
+        let message = "the account that asks is in no group that resets passwords in the domain, and nothing says that the right was \
+                       delegated to it";
+        return Err(Problem::new(message).with_fix(
+            "delegate *Reset password* over the accounts to it and set `delegated = true`, or name another `login`",
+        ));
+    }
+    let holds = |role| caller.roles.iter().any(|held| held.role == role);
+    Ok(if holds(RoleId::GLOBAL_ADMINISTRATOR) {
+        "the account that asks is an administrator of the domain".to_owned()
+    } else {
+        "the account that asks may reset the passwords of ordinary accounts".to_owned()
+    })
 }
 
 fn check_permission(caller: &Caller) -> Result<String, Problem> {

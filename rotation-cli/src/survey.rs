@@ -7,9 +7,7 @@ use std::future::ready;
 use std::pin::pin;
 
 use futures::{StreamExt, TryStreamExt};
-use rotation_core::{
-    BackendError, Decision, Engine, RateController, ReviewedPlan, RotationBackend,
-};
+use rotation_core::{BackendError, Decision, Engine, RateController, ReviewedPlan};
 
 use crate::args::Common;
 use crate::audit::AuditRecord;

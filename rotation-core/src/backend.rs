@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
-use crate::{Account, AccountId, BackendError, Caller, Outcome, Password, Problem, RateController};
+use crate::{
+    Account, AccountId, AccountKind, BackendError, Caller, Outcome, Password, Problem,
+    RateController,
+};
 
 /// Reads the accounts of one tenant and sets their passwords.
 ///
@@ -109,6 +112,8 @@ pub struct SetPassword {
     pub password: Arc<Password>,
     /// Whether its user must choose another one at the next sign-in.
     pub force_change: bool,
+    /// Where its password lived when it was planned, for backends that reach several directories.
+    pub kind: AccountKind,
 }
 
 impl SetPassword {
@@ -119,6 +124,7 @@ impl SetPassword {
             account,
             password,
             force_change: false,
+            kind: AccountKind::Cloud,
         }
     }
 }

@@ -32,6 +32,12 @@ impl RoleId {
         Self(uuid)
     }
 
+    /// The id of the role's template.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+
     pub(crate) const fn literal(id: u128) -> Self {
         Self(Uuid::from_u128(id))
     }

@@ -48,8 +48,11 @@ async fn a_role_may_come_through_a_group() {
         .await;
     tenant.has("groups", json!([{"id": group}])).await;
     tenant
-        .has(&format!("groups/{group}/members"), json!([{"id": CALLER}]))
+        .has(&format!("groups/{group}/members"), json!([]))
         .await;
+    // v1.0 lists service principals only to whoever asks for them alone
+    let apps = format!("groups/{group}/members/microsoft.graph.servicePrincipal");
+    tenant.has(&apps, json!([{"id": CALLER}])).await;
     tenant
         .has(&format!("groups/{group}/owners"), json!([]))
         .await;

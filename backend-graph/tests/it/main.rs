@@ -16,6 +16,7 @@ mod outcomes;
 mod paging;
 mod people;
 mod roles;
+mod setup;
 mod sign_ins;
 mod silence;
 mod simulator;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::holdings::{Holdings, index};
@@ -14,6 +15,23 @@ pub(crate) struct Assignment {
     pub(crate) principal: Uuid,
     pub(crate) role: Role,
     pub(crate) unit: Option<Uuid>,
+    /// When Privileged Identity Management takes it away.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+impl Assignment {
+    /// One without an end.
+    pub(crate) fn new(principal: Uuid, role: Role, unit: Option<Uuid>) -> Self {
+        let scope = unit.map_or_else(String::new, |unit| unit.simple().to_string());
+        Self {
+            // Unique, as a principal holds a role once per scope, and equal for equal seeds.
+            id: format!("{}-{}-{scope}", role.id().simple(), principal.simple()),
+            principal,
+            role,
+            unit,
+            ends: None,
+        }
+    }
 }
 
 /// A group.

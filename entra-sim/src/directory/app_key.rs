@@ -14,7 +14,7 @@ use x509_cert::time::Time;
 use crate::seed::SeedFederation;
 
 /// A certificate that was uploaded to the app.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AppCertificate {
     /// What the header `x5t#S256` of an assertion calls it.
     pub(crate) thumbprint: String,
@@ -26,7 +26,7 @@ pub(crate) struct AppCertificate {
 
 /// A federated identity credential:
 /// <https://learn.microsoft.com/graph/api/resources/federatedidentitycredentials-overview>.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Federation {
     pub(crate) issuer: String,
     pub(crate) subject: String,

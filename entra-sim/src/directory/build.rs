@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Account, AppCertificate, Assignment, ClientSecret, Directory, Federation, GroupRecord,
-    Relationship, Seeded, ServicePrincipal, State, UnitRecord,
+    OnPremises, Relationship, Seeded, ServicePrincipal, State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -43,7 +43,7 @@ impl Directory {
             let roles = app.roles.clone();
             let principal = service_principal(app, &mut rng, now)?;
             assign(&mut access, principal.id, &roles, &[])?;
-            service_principals.push(principal);
+            service_principals.push(Arc::new(principal));
         }
         for (account, user) in people.accounts.iter().zip(&tenant.users) {
             assign(&mut access, account.id, &user.roles, &user.eligible_roles)?;
@@ -59,14 +59,17 @@ impl Directory {
             id,
             display_name: tenant.display_name,
             domains: tenant.domains,
-            service_principals,
             custom_roles: tenant.custom_roles,
             banned: Banned::new(&tenant.banned_words),
             customers: tenant.customers,
             relationships,
             password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
+            permission_lag: tenant.permission_lag,
             switches: tenant.switches,
+            first_app: service_principals.first().map(Arc::clone),
+            service_principals: RwLock::new(service_principals),
+            on_premises: OnPremises::default(),
             accounts: people.accounts,
             by_id: people.by_id,
             by_upn: people.by_upn,
@@ -244,6 +247,8 @@ fn service_principal(app: App, rng: &mut Rng, now: Timestamp) -> io::Result<Serv
             .map(Federation::new)
             .collect::<io::Result<_>>()?,
         permissions: app.permissions,
+        fresh: Vec::new(),
+        required: app.required,
         delegated: app.delegated,
         public_client: app.public_client,
     })
@@ -275,7 +280,7 @@ impl Access {
             .ok_or_else(|| invalid(format!("group {name:?} is named but not created")))
     }
 
-    /// An assignment of `role` to `principal`, not yet in force.
+    /// An assignment of `role` to `principal` without an end, not yet in force.
     pub(crate) fn assignment(
         &self,
         principal: Uuid,
@@ -296,13 +301,6 @@ impl Access {
                 "Global Administrator cannot be assigned at unit scope".to_owned(),
             ));
         }
-        let scope = unit.map_or_else(String::new, |unit| unit.simple().to_string());
-        Ok(Assignment {
-            // Unique, as a principal holds a role once per scope, and equal for equal seeds.
-            id: format!("{}-{}-{scope}", role.id().simple(), principal.simple()),
-            principal,
-            role: *role,
-            unit,
-        })
+        Ok(Assignment::new(principal, *role, unit))
     }
 }

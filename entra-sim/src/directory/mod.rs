@@ -1,7 +1,8 @@
 //! The living state of one tenant.
 //!
 //! Accounts never move, so a lookup needs no lock; what changes in an account sits behind a lock
-//! of its own, and who holds which role behind one lock per tenant that writers hardly ever take.
+//! of its own, and who holds which role, and which apps there are, behind two locks per tenant
+//! that writers hardly ever take.
 
 mod access;
 pub(crate) use access::{Access, Assignment, GroupRecord, UnitRecord};
@@ -14,15 +15,18 @@ mod holdings;
 pub(crate) use holdings::{Grant, Holdings};
 mod lockout;
 pub(crate) use lockout::{Attempt, Lockout};
+mod on_premises;
+pub(crate) use on_premises::{OnPremises, security_id};
 mod relationship;
 pub(crate) use relationship::Relationship;
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::banned::Banned;
@@ -36,7 +40,6 @@ pub(crate) struct Directory {
     pub(crate) id: Uuid,
     pub(crate) display_name: String,
     pub(crate) domains: Vec<(String, Authentication)>,
-    pub(crate) service_principals: Vec<ServicePrincipal>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned: Banned,
     /// Domains of the tenants that this one has contracts with, as a partner.
@@ -46,11 +49,16 @@ pub(crate) struct Directory {
     /// After how many days passwords expire, if they do.
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
+    pub(crate) permission_lag: Duration,
     pub(crate) switches: Switches,
+    /// As it was at the start, whatever became of its service principal.
+    pub(crate) first_app: Option<Arc<ServicePrincipal>>,
+    pub(crate) on_premises: OnPremises,
     accounts: Vec<Account>,
     by_id: HashMap<Uuid, usize>,
     by_upn: HashMap<Box<str>, usize>,
     access: RwLock<Access>,
+    service_principals: RwLock<Vec<Arc<ServicePrincipal>>>,
 }
 
 impl Directory {
@@ -77,10 +85,39 @@ impl Directory {
     }
 
     /// The app with this client id.
-    pub(crate) fn app(&self, client_id: Uuid) -> Option<&ServicePrincipal> {
-        self.service_principals
-            .iter()
-            .find(|app| app.client_id == client_id)
+    pub(crate) fn app(&self, client_id: Uuid) -> Option<Arc<ServicePrincipal>> {
+        let mut apps = self.service_principals().into_iter();
+        apps.find(|app| app.client_id == client_id)
+    }
+
+    /// The service principals as they are now, those of the start first.
+    pub(crate) fn service_principals(&self) -> Vec<Arc<ServicePrincipal>> {
+        let apps = self.service_principals.read();
+        apps.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a service principal for an app that is registered in some tenant; `None` if it has one here.
+    pub(crate) fn bring_in(&self, app: &ServicePrincipal) -> Option<Arc<ServicePrincipal>> {
+        let new = Arc::new(ServicePrincipal {
+            id: Uuid::new_v4(),
+            permissions: Vec::new(),
+            delegated: Vec::new(),
+            ..app.clone()
+        });
+        self.change_service_principals(|apps| {
+            let is_new = apps.iter().all(|known| known.client_id != app.client_id);
+            is_new.then(|| apps.push(Arc::clone(&new)))
+        })?;
+        Some(new)
+    }
+
+    /// Adds, changes or removes service principals.
+    pub(crate) fn change_service_principals<T>(
+        &self,
+        change: impl FnOnce(&mut Vec<Arc<ServicePrincipal>>) -> T,
+    ) -> T {
+        let apps = self.service_principals.write();
+        change(&mut apps.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Roles, groups and units as they are now.
@@ -89,10 +126,17 @@ impl Directory {
     }
 
     /// Changes roles, groups or units.
-    pub(crate) fn change_access(&self, change: impl FnOnce(&mut Access)) {
+    pub(crate) fn change_access<T>(&self, change: impl FnOnce(&mut Access) -> T) -> T {
         let mut access = self.access.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut access);
+        let changed = change(&mut access);
         access.index();
+        changed
+    }
+
+    /// Ends the role assignments that end by `now`.
+    pub(crate) fn expire(&self, now: Timestamp) {
+        let live = |assignment: &Assignment| assignment.ends.is_none_or(|end| now < end);
+        self.change_access(|access| access.assignments.retain(live));
     }
 
     pub(crate) fn has_domain(&self, name: &str) -> bool {

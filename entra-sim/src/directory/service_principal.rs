@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{AppCertificate, Federation};
 
 /// A client secret; without `expires` it never does.
+#[derive(Clone)]
 pub(crate) struct ClientSecret {
     pub(crate) value: String,
     pub(crate) expires: Option<Timestamp>,
@@ -22,6 +23,7 @@ pub(crate) enum SecretCheck {
 }
 
 /// A service principal.
+#[derive(Clone)]
 pub(crate) struct ServicePrincipal {
     /// The object id.
     pub(crate) id: Uuid,
@@ -33,6 +35,10 @@ pub(crate) struct ServicePrincipal {
     pub(crate) federations: Vec<Federation>,
     /// Application permissions of Microsoft Graph.
     pub(crate) permissions: Vec<String>,
+    /// Those of them that tokens show only from some time on.
+    pub(crate) fresh: Vec<(String, Timestamp)>,
+    /// Those that its registration asks for.
+    pub(crate) required: Vec<String>,
     /// People sign in to it, and it keeps no credential.
     pub(crate) public_client: bool,
     /// Delegated permissions consented to for all users.
@@ -51,6 +57,16 @@ impl fmt::Debug for ServicePrincipal {
 }
 
 impl ServicePrincipal {
+    /// The application permissions that a token shows which is issued at `now`.
+    pub(crate) fn permissions_at(&self, now: Timestamp) -> Vec<String> {
+        let is_too_fresh = |name: &String| {
+            let mut fresh = self.fresh.iter();
+            fresh.any(|(fresh, from)| fresh == name && now < *from)
+        };
+        let permissions = self.permissions.iter().filter(|name| !is_too_fresh(name));
+        permissions.cloned().collect()
+    }
+
     pub(crate) fn check_secret(&self, presented: &str, now: Timestamp) -> SecretCheck {
         let Some(known) = self.secrets.iter().find(|known| known.value == presented) else {
             return SecretCheck::Wrong;

@@ -133,6 +133,15 @@ impl GraphError {
         )
     }
 
+    /// There is such an object already.
+    pub(crate) fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "Request_MultipleObjectsWithSameKeyValue",
+            message,
+        )
+    }
+
     pub(crate) fn not_found(id: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -47,6 +47,21 @@ pub(crate) fn owners(call: &Call<'_>) -> Result<Reply, GraphError> {
     people(call, |group| &group.owners)
 }
 
+/// `GET /groups/{id}/members/microsoft.graph.servicePrincipal`, which v1.0 leaves out of all members
+/// (<https://learn.microsoft.com/graph/api/group-list-members>).
+pub(crate) fn member_apps(call: &Call<'_>) -> Result<Reply, GraphError> {
+    call.require(GROUPS)?;
+    let access = call.directory.access();
+    let members = find(&access.groups, &call.route.key)?.members.iter();
+    let apps = call.directory.service_principals();
+    let is_app = |id: &&Uuid| apps.iter().any(|app| app.id == **id);
+    let found: Vec<Value> = members
+        .filter(is_app)
+        .map(|id| call.directory_object(&access, *id))
+        .collect();
+    call.page_of("servicePrincipals", found)
+}
+
 fn people(call: &Call<'_>, of: impl Fn(&GroupRecord) -> &Vec<Uuid>) -> Result<Reply, GraphError> {
     call.require(GROUPS)?;
     let ids = of(find(&call.directory.access().groups, &call.route.key)?).clone();
@@ -95,7 +110,10 @@ fn instance(call: &Call<'_>, group: Uuid, principal: Uuid, access_id: &str) -> V
     })
 }
 
-fn find<'a>(groups: &'a [GroupRecord], key: &str) -> Result<&'a GroupRecord, GraphError> {
+pub(crate) fn find<'a>(
+    groups: &'a [GroupRecord],
+    key: &str,
+) -> Result<&'a GroupRecord, GraphError> {
     let id = Uuid::try_parse(key)
         .map_err(|_| GraphError::bad_request(format!("Invalid object identifier '{key}'.")))?;
     groups
@@ -104,7 +122,7 @@ fn find<'a>(groups: &'a [GroupRecord], key: &str) -> Result<&'a GroupRecord, Gra
         .ok_or_else(|| GraphError::not_found(key))
 }
 
-fn object(call: &Call<'_>, group: &GroupRecord) -> Value {
+pub(crate) fn object(call: &Call<'_>, group: &GroupRecord) -> Value {
     json!({
         "id": group.id,
         "createdDateTime": graph_time(call.world.started),

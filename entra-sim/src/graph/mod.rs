@@ -1,13 +1,18 @@
 //! Microsoft Graph v1.0: from an authenticated request to its answer.
 
 pub(crate) mod allowed;
+mod app_role_assignments;
+mod app_roles;
+mod assign;
 pub(crate) mod batch;
+mod body;
 mod caller;
 pub(crate) use caller::{Caller, Callers};
 mod cost;
 mod error;
 pub(crate) use error::{GraphError, Ids, with_ids};
 mod filter;
+mod group_changes;
 mod groups;
 mod objects;
 mod organization;
@@ -70,13 +75,14 @@ impl Call<'_> {
         match self.route.endpoint {
             Endpoint::AdministrativeUnitMembers => units::members(self),
             Endpoint::AdministrativeUnits => units::list_or_read(self),
-            Endpoint::AppRoleAssignments => service_principals::app_role_assignments(self),
             Endpoint::AccessAssignments => partner::access_assignments(self),
             Endpoint::Contracts => partner::contracts(self),
             Endpoint::DelegatedAdminCustomers => partner::customers(self),
             Endpoint::DelegatedAdminRelationships => partner::relationships(self),
+            Endpoint::AppRoleAssignments => app_role_assignments::list(self),
             Endpoint::Domains => organization::domains(self),
             Endpoint::GroupEligibility => groups::eligibility(self),
+            Endpoint::GroupMemberApps => groups::member_apps(self),
             Endpoint::GroupMembers => groups::members(self),
             Endpoint::GroupOwners => groups::owners(self),
             Endpoint::Groups => groups::list_or_read(self),
@@ -90,16 +96,43 @@ impl Call<'_> {
             Endpoint::Users => users::list(self),
             Endpoint::UsersCount => users::count(self),
             Endpoint::Unknown => Err(self.unknown_segment()),
-            Endpoint::Batch | Endpoint::DeviceCode | Endpoint::Discovery | Endpoint::Token => {
-                Err(method_not_allowed())
-            }
+            Endpoint::AdminConsent
+            | Endpoint::Batch
+            | Endpoint::DeviceCode
+            | Endpoint::Discovery
+            | Endpoint::RoleAssignmentRequests
+            | Endpoint::Token => Err(method_not_allowed()),
         }
     }
 
     fn write(&self) -> Result<Reply, GraphError> {
-        match self.route.endpoint {
-            Endpoint::User if self.method == Method::PATCH => patch::patch(self),
-            Endpoint::Unknown => Err(self.unknown_segment()),
+        let (key, item) = (&*self.route.key, &*self.route.item);
+        match (self.route.endpoint, self.method, key, item) {
+            (Endpoint::User, &Method::PATCH, ..) => patch::patch(self),
+            (Endpoint::AppRoleAssignments, &Method::POST, _, "") => {
+                app_role_assignments::grant(self)
+            }
+            (Endpoint::AppRoleAssignments, &Method::DELETE, _, item) if !item.is_empty() => {
+                app_role_assignments::revoke(self)
+            }
+            (Endpoint::GroupMembers, &Method::POST, _, "$ref") => group_changes::add_member(self),
+            (Endpoint::GroupMembers, &Method::DELETE, _, item) if !item.is_empty() => {
+                group_changes::remove_member(self)
+            }
+            (Endpoint::Groups, &Method::POST, "", _) => group_changes::create(self),
+            (Endpoint::Groups, &Method::DELETE, key, _) if !key.is_empty() => {
+                group_changes::delete(self)
+            }
+            (Endpoint::RoleAssignmentRequests, &Method::POST, ..) => assign::request(self),
+            (Endpoint::RoleAssignments, &Method::POST, "", _) => assign::assign(self),
+            (Endpoint::RoleAssignments, &Method::DELETE, key, _) if !key.is_empty() => {
+                assign::unassign(self)
+            }
+            (Endpoint::ServicePrincipals, &Method::POST, "", _) => service_principals::create(self),
+            (Endpoint::ServicePrincipals, &Method::DELETE, key, _) if !key.is_empty() => {
+                service_principals::delete(self)
+            }
+            (Endpoint::Unknown, ..) => Err(self.unknown_segment()),
             _ => Err(method_not_allowed()),
         }
     }

@@ -21,12 +21,8 @@ impl Call<'_> {
                 "userPrincipalName": *account.user_principal_name,
             });
         }
-        let app = self
-            .directory
-            .service_principals
-            .iter()
-            .find(|app| app.id == id);
-        if let Some(app) = app {
+        let mut apps = self.directory.service_principals().into_iter();
+        if let Some(app) = apps.find(|app| app.id == id) {
             return json!({
                 "@odata.type": "#microsoft.graph.servicePrincipal",
                 "id": id,

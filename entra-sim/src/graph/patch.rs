@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::allowed::{self, Asking, Touched};
+use super::body::annotations_removed;
 use super::{Call, GraphError};
 use crate::directory::Account;
 use crate::password_rules::{self, Owner};
@@ -134,28 +135,12 @@ fn unserved(answer: Unserved, message: &'static str) -> Result<(), GraphError> {
 }
 
 fn parse(call: &Call<'_>) -> Result<Change, GraphError> {
-    match call.content_type {
-        None => {
-            return Err(GraphError::malformed(
-                "Write requests (excluding DELETE) must contain the Content-Type header declaration.",
-            ));
-        }
-        Some(media_type) if is_json(media_type) => {}
-        Some(_) => return Err(unreadable()),
-    }
-    if call.body.is_empty() {
-        return Err(GraphError::malformed(
-            "Empty Payload. JSON content expected.",
-        ));
-    }
+    call.require_json()?;
     if let Ok(usual) = serde_json::from_slice::<Usual>(call.body) {
         return Ok(usual.into());
     }
-    let Ok(Value::Object(members)) = serde_json::from_slice(call.body) else {
-        return Err(unreadable());
-    };
     let mut change = Change::default();
-    for (name, value) in annotations_removed(members) {
+    for (name, value) in annotations_removed(call.body_members()?) {
         match (name.as_str(), value) {
             ("accountEnabled", Value::Bool(enabled)) => change.enabled = Some(enabled),
             ("passwordProfile", Value::Object(profile)) => {
@@ -200,22 +185,6 @@ fn parse_profile(members: Map<String, Value>) -> Result<ProfileChange, GraphErro
         }
     }
     Ok(profile)
-}
-
-/// SDKs add members such as `@odata.type`.
-fn annotations_removed(members: Map<String, Value>) -> impl Iterator<Item = (String, Value)> {
-    members.into_iter().filter(|(name, _)| !name.contains('@'))
-}
-
-fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
-}
-
-fn unreadable() -> GraphError {
-    GraphError::malformed(
-        "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
-    )
 }
 
 fn invalid_property(name: &str) -> GraphError {

@@ -1,4 +1,4 @@
-//! Which permission opens which endpoint for reading, least privileged first.
+//! Which permission opens which endpoint, least privileged first.
 
 use axum::http::StatusCode;
 
@@ -83,6 +83,31 @@ pub(crate) const GROUP_ELIGIBILITY: &[&str] = &[
     "PrivilegedAccess.ReadWrite.AzureADGroup",
 ];
 
+pub(crate) const CREATE_APPS: &[&str] = &["Application.ReadWrite.All", "Directory.ReadWrite.All"];
+pub(crate) const GRANT_APP_ROLES: &[&str] = &["AppRoleAssignment.ReadWrite.All"];
+pub(crate) const ASSIGN_ROLES: &[&str] = &["RoleManagement.ReadWrite.Directory"];
+pub(crate) const REQUEST_ASSIGNMENTS: &[&str] = &[
+    "RoleAssignmentSchedule.ReadWrite.Directory",
+    "RoleManagement.ReadWrite.Directory",
+];
+pub(crate) const CREATE_GROUPS: &[&str] = &["Group.ReadWrite.All", "Directory.ReadWrite.All"];
+pub(crate) const CHANGE_MEMBERS: &[&str] = &[
+    "GroupMember.ReadWrite.All",
+    "Group.ReadWrite.All",
+    "Directory.ReadWrite.All",
+];
+
+/// Roles one of which a signed-in user needs to create or delete service principals, besides the permission.
+pub(crate) const DELEGATED_APP_CREATORS: &[Role] = &[
+    Role::APPLICATION_ADMINISTRATOR,
+    Role::CLOUD_APPLICATION_ADMINISTRATOR,
+    Role::GLOBAL_ADMINISTRATOR,
+];
+/// The same to grant permissions of Microsoft Graph, to assign roles, and for role-assignable groups.
+pub(crate) const DELEGATED_ROLE_ASSIGNERS: &[Role] = &[
+    Role::PRIVILEGED_ROLE_ADMINISTRATOR,
+    Role::GLOBAL_ADMINISTRATOR,
+];
 /// Roles one of which a signed-in user needs to read roles, besides the permission.
 const DELEGATED_ROLE_READERS: &[Role] = &[
     Role::DIRECTORY_READERS,
@@ -126,6 +151,11 @@ impl Call<'_> {
     pub(crate) fn require_pim_reader(&self, permissions: &[&str]) -> Result<(), GraphError> {
         self.require(permissions)?;
         self.require_delegated_role(DELEGATED_PIM_READERS)?;
+        self.require_pim()
+    }
+
+    /// Refuses any caller without Entra ID P2.
+    pub(crate) fn require_pim(&self) -> Result<(), GraphError> {
         if self.directory.switches.premium_p2 {
             Ok(())
         } else {
@@ -153,7 +183,8 @@ impl Call<'_> {
         Some(holdings)
     }
 
-    fn require_delegated_role(&self, roles: &[Role]) -> Result<(), GraphError> {
+    /// Refuses a signed-in user who holds none of `roles` tenant-wide; an app needs no role.
+    pub(crate) fn require_delegated_role(&self, roles: &[Role]) -> Result<(), GraphError> {
         let of_partner = self.holdings_of_partner();
         let access = self.directory.access();
         let held = of_partner.as_ref();

@@ -43,16 +43,7 @@ pub(crate) fn assignments(call: &Call<'_>) -> Result<Reply, GraphError> {
         call,
         "unifiedRoleAssignment",
         |access| &access.assignments,
-        |assignment| {
-            let mut object = common(assignment);
-            add(&mut object, "condition", Value::Null);
-            add(
-                &mut object,
-                "principalOrganizationId",
-                json!(call.directory.id),
-            );
-            object
-        },
+        |assignment| assignment_json(call, assignment),
     )
 }
 
@@ -65,7 +56,7 @@ pub(crate) fn eligibilities(call: &Call<'_>) -> Result<Reply, GraphError> {
         |access| &access.eligibilities,
         |assignment| {
             let mut object = common(assignment);
-            add_schedule(call, &mut object);
+            add_schedule(call, assignment, &mut object);
             add(
                 &mut object,
                 "roleEligibilityScheduleId",
@@ -85,7 +76,7 @@ pub(crate) fn assignment_schedules(call: &Call<'_>) -> Result<Reply, GraphError>
         |access| &access.assignments,
         |assignment| {
             let mut object = common(assignment);
-            add_schedule(call, &mut object);
+            add_schedule(call, assignment, &mut object);
             add(&mut object, "assignmentType", json!("Assigned"));
             add(&mut object, "roleAssignmentOriginId", json!(assignment.id));
             add(
@@ -184,6 +175,18 @@ fn role_definition(call: &Call<'_>, assignment: &Assignment) -> Value {
     )
 }
 
+/// A `unifiedRoleAssignment`.
+pub(crate) fn assignment_json(call: &Call<'_>, assignment: &Assignment) -> Value {
+    let mut object = common(assignment);
+    add(&mut object, "condition", Value::Null);
+    add(
+        &mut object,
+        "principalOrganizationId",
+        json!(call.directory.id),
+    );
+    object
+}
+
 fn common(assignment: &Assignment) -> Value {
     json!({
         "id": assignment.id,
@@ -197,14 +200,15 @@ fn common(assignment: &Assignment) -> Value {
     })
 }
 
-fn add_schedule(call: &Call<'_>, object: &mut Value) {
+fn add_schedule(call: &Call<'_>, assignment: &Assignment, object: &mut Value) {
     add(object, "memberType", json!("Direct"));
     add(
         object,
         "startDateTime",
         json!(graph_time(call.world.started)),
     );
-    add(object, "endDateTime", Value::Null);
+    let end = assignment.ends.map(graph_time);
+    add(object, "endDateTime", json!(end));
 }
 
 fn add(object: &mut Value, name: &str, value: Value) {

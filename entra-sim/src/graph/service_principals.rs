@@ -1,53 +1,30 @@
-//! Service principals and the application permissions that they were granted.
+//! Service principals.
+
+use std::sync::Arc;
 
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::{Uuid, uuid};
 
+use super::app_roles::{self, made_up};
 use super::filter::Filter;
-use super::permission::APPLICATIONS;
+use super::permission::{APPLICATIONS, CREATE_APPS, DELEGATED_APP_CREATORS};
 use super::{Call, GraphError};
-use crate::clock::graph_time;
 use crate::directory::ServicePrincipal;
 use crate::reply::Reply;
-use crate::rng::Rng;
 
 /// The app id of Microsoft Graph in every tenant.
 const GRAPH_APP: Uuid = uuid!("00000003-0000-0000-c000-000000000000");
-
-/// Ids of application permissions that are known; all others get a made-up one.
-const APP_ROLES: &[(&str, Uuid)] = &[
-    (
-        "User-PasswordProfile.ReadWrite.All",
-        uuid!("cc117bb9-00cf-4eb8-b580-ea2a878fe8f7"),
-    ),
-    (
-        "User.Read.All",
-        uuid!("df021288-bdef-4463-88db-98f22de89214"),
-    ),
-    (
-        "User.ReadWrite.All",
-        uuid!("741f803b-c850-494e-b5df-cde7c675a1ca"),
-    ),
-    (
-        "User.EnableDisableAccount.All",
-        uuid!("3011c876-62b7-4ada-afa2-506cbbecc68c"),
-    ),
-    (
-        "RoleManagement.ReadWrite.Directory",
-        uuid!("9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8"),
-    ),
-    (
-        "Directory.ReadWrite.All",
-        uuid!("19dbc75e-c2e2-444c-a770-ec69d8559fc7"),
-    ),
-];
+/// The tenant that Microsoft registers its own apps in.
+const MICROSOFT: Uuid = uuid!("f8cdef31-a31e-4b4a-93e4-5f571e91255a");
 
 /// `GET /servicePrincipals`, `/servicePrincipals/{id}` and `/servicePrincipals(appId='…')`
 pub(crate) fn list_or_read(call: &Call<'_>) -> Result<Reply, GraphError> {
     call.require(APPLICATIONS)?;
-    let own = call.directory.service_principals.iter();
-    let all = own.map(principal).chain([graph_itself(call)]);
+    let own = call.directory.service_principals();
+    let own = own.iter().map(|app| principal(call, app));
+    let all = own.chain([graph_itself(call)]);
     if !call.route.key.is_empty() {
         let key = wanted(&call.route.key);
         let found = all
@@ -68,41 +45,68 @@ pub(crate) fn list_or_read(call: &Call<'_>) -> Result<Reply, GraphError> {
     call.page_of("servicePrincipals", principals)
 }
 
-/// `GET /servicePrincipals/{id}/appRoleAssignments`
-pub(crate) fn app_role_assignments(call: &Call<'_>) -> Result<Reply, GraphError> {
-    call.require(APPLICATIONS)?;
+/// `POST /servicePrincipals`: <https://learn.microsoft.com/graph/api/serviceprincipal-post-serviceprincipals>
+pub(crate) fn create(call: &Call<'_>) -> Result<Reply, GraphError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct New {
+        app_id: String,
+    }
+    call.require(CREATE_APPS)?;
+    call.require_delegated_role(DELEGATED_APP_CREATORS)?;
+    let New { app_id } = call.new_object()?;
+    let id = Uuid::try_parse(&app_id).ok();
+    let registered = id.and_then(|id| call.world.registration(id));
+    let registered = registered.ok_or_else(|| {
+        GraphError::bad_request(format!(
+            "The appId '{app_id}' of the service principal does not reference a valid application object."
+        ))
+    })?;
+    let app = call.directory.bring_in(&registered.app).ok_or_else(|| {
+        GraphError::conflict(format!(
+            "The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use."
+        ))
+    })?;
+    Ok(Reply::json(StatusCode::CREATED, principal(call, &app)))
+}
+
+/// `DELETE /servicePrincipals/{id}`, with what it holds:
+/// <https://learn.microsoft.com/graph/api/serviceprincipal-delete>
+pub(crate) fn delete(call: &Call<'_>) -> Result<Reply, GraphError> {
+    call.require(CREATE_APPS)?;
+    call.require_delegated_role(DELEGATED_APP_CREATORS)?;
+    let app = find(call)?;
+    call.directory
+        .change_service_principals(|apps| apps.retain(|known| known.id != app.id));
+    call.directory.change_access(|access| {
+        let is_other = |assigned: Uuid| assigned != app.id;
+        access.assignments.retain(|held| is_other(held.principal));
+        for group in &mut access.groups {
+            group.members.retain(|member| is_other(*member));
+        }
+    });
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// The one that the path names.
+pub(crate) fn find(call: &Call<'_>) -> Result<Arc<ServicePrincipal>, GraphError> {
     let (property, wanted) = wanted(&call.route.key);
-    let app = call
-        .directory
-        .service_principals
-        .iter()
-        .find(|app| {
-            let id = if property == "id" {
-                app.id
-            } else {
-                app.client_id
-            };
-            id.to_string() == wanted
-        })
-        .ok_or_else(|| GraphError::not_found(&call.route.key))?;
-    let assignments: Vec<Value> = app
-        .permissions
-        .iter()
-        .map(|permission| {
-            json!({
-                "id": made_up(&format!("{} {permission}", app.id)),
-                "appRoleId": app_role(permission),
-                "createdDateTime": graph_time(call.world.started),
-                "deletedDateTime": null,
-                "principalDisplayName": app.display_name,
-                "principalId": app.id,
-                "principalType": "ServicePrincipal",
-                "resourceDisplayName": "Microsoft Graph",
-                "resourceId": graph_id(call),
-            })
-        })
-        .collect();
-    call.page_of("appRoleAssignments", assignments)
+    let is_it = |app: &Arc<ServicePrincipal>| {
+        let id = if property == "id" {
+            app.id
+        } else {
+            app.client_id
+        };
+        id.to_string() == wanted
+    };
+    let mut apps = call.directory.service_principals().into_iter();
+    apps.find(is_it)
+        .ok_or_else(|| GraphError::not_found(&call.route.key))
+}
+
+/// The object id of Microsoft Graph in the tenant.
+pub(crate) fn graph_id(call: &Call<'_>) -> Uuid {
+    made_up(&call.directory.id.to_string())
 }
 
 /// The property and value that a key in the path stands for.
@@ -116,12 +120,14 @@ fn wanted(key: &str) -> (&'static str, &str) {
     }
 }
 
-fn principal(app: &ServicePrincipal) -> Value {
+fn principal(call: &Call<'_>, app: &ServicePrincipal) -> Value {
+    let registered = call.world.registration(app.client_id);
     json!({
         "id": app.id,
         "accountEnabled": true,
         "appDisplayName": app.display_name,
         "appId": app.client_id,
+        "appOwnerOrganizationId": registered.map(|registered| registered.home),
         "appRoles": [],
         "displayName": app.display_name,
         "servicePrincipalType": "Application",
@@ -130,20 +136,11 @@ fn principal(app: &ServicePrincipal) -> Value {
 
 /// Microsoft Graph, whose app roles give names to the ids of the assignments.
 fn graph_itself(call: &Call<'_>) -> Value {
-    let mut names: Vec<&str> = call
-        .directory
-        .service_principals
-        .iter()
-        .flat_map(|app| app.permissions.iter().map(String::as_str))
-        .chain(APP_ROLES.iter().map(|(name, _)| *name))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let roles: Vec<Value> = names
+    let roles: Vec<Value> = app_roles::of(call.directory)
         .into_iter()
-        .map(|name| {
+        .map(|(name, id)| {
             json!({
-                "id": app_role(name),
+                "id": id,
                 "allowedMemberTypes": ["Application"],
                 "displayName": name,
                 "isEnabled": true,
@@ -156,24 +153,9 @@ fn graph_itself(call: &Call<'_>) -> Value {
         "accountEnabled": true,
         "appDisplayName": "Microsoft Graph",
         "appId": GRAPH_APP,
+        "appOwnerOrganizationId": MICROSOFT,
         "appRoles": roles,
         "displayName": "Microsoft Graph",
         "servicePrincipalType": "Application",
     })
-}
-
-fn graph_id(call: &Call<'_>) -> Uuid {
-    made_up(&call.directory.id.to_string())
-}
-
-fn app_role(permission: &str) -> Uuid {
-    APP_ROLES
-        .iter()
-        .find(|(name, _)| *name == permission)
-        .map_or_else(|| made_up(permission), |&(_, id)| id)
-}
-
-/// The same id for the same text, always.
-fn made_up(text: &str) -> Uuid {
-    Rng::derived(0, text).uuid()
 }

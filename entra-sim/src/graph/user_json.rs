@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::GraphError;
 use crate::clock::graph_time;
-use crate::directory::{Access, Account};
+use crate::directory::{Access, Account, security_id};
 use crate::seed::Origin;
 
 /// What comes without `$select`.
@@ -305,10 +305,7 @@ pub(crate) fn property<'a>(
         }
         "onPremisesLastSyncDateTime" => synced.then_some(account.created).into(),
         "onPremisesSamAccountName" => if_synced(alias()),
-        "onPremisesSecurityIdentifier" => {
-            let id = || format!("S-1-5-21-1-2-3-{}", account.id.as_fields().0);
-            Value::from(synced.then(id)).into()
-        }
+        "onPremisesSecurityIdentifier" => Value::from(synced.then(|| security_id(account))).into(),
         "onPremisesSyncEnabled" => Value::from(synced.then_some(true)).into(),
         "onPremisesUserPrincipalName" => if_synced(upn),
         "passwordPolicies" => account.password_policies.as_deref().into(),

@@ -31,6 +31,7 @@ pub struct App {
     pub(crate) certificates: Vec<String>,
     pub(crate) federations: Vec<SeedFederation>,
     pub(crate) permissions: Vec<String>,
+    pub(crate) required: Vec<String>,
     pub(crate) delegated: Vec<String>,
     pub(crate) roles: Vec<ScopedRole>,
     pub(crate) public_client: bool,
@@ -57,6 +58,7 @@ impl App {
             certificates: Vec::new(),
             federations: Vec::new(),
             permissions: Vec::new(),
+            required: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
             public_client: false,
@@ -142,6 +144,16 @@ impl App {
     #[must_use]
     pub fn permission(mut self, permission: &str) -> Self {
         self.permissions.push(permission.to_owned());
+        self
+    }
+
+    /// Lets the app's registration ask for an application permission, which nobody has granted yet: that is for whoever follows
+    /// the link `/{tenant}/adminconsent?client_id=…`.
+    ///
+    /// <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>
+    #[must_use]
+    pub fn asks_for(mut self, permission: &str) -> Self {
+        self.required.push(permission.to_owned());
         self
     }
 

@@ -46,6 +46,7 @@ pub struct Tenant {
     pub(crate) banned_words: Vec<String>,
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
+    pub(crate) permission_lag: Duration,
     pub(crate) switches: Switches,
     pub(crate) throttle: Option<Throttle>,
 }
@@ -74,6 +75,7 @@ impl Tenant {
             banned_words: Vec::new(),
             password_validity: None,
             replication_lag: Duration::ZERO,
+            permission_lag: Duration::ZERO,
             switches: Switches::default(),
             throttle: None,
         }
@@ -176,6 +178,14 @@ impl Tenant {
     #[must_use]
     pub fn replication_lag(mut self, lag: Duration) -> Self {
         self.replication_lag = lag;
+        self
+    }
+
+    /// Shows an application permission that is granted at run time only in tokens that are issued after this time: how long it
+    /// takes is not documented.
+    #[must_use]
+    pub fn permission_lag(mut self, lag: Duration) -> Self {
+        self.permission_lag = lag;
         self
     }
 

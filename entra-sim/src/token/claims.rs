@@ -2,6 +2,7 @@
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
 
@@ -78,11 +79,13 @@ impl Claims {
     ) -> Self {
         let mut wids = tenant_wide_roles(directory, app.id);
         wids.push(NOT_A_ROLE);
+        let now = Timestamp::from_second(validity.from).unwrap_or(Timestamp::MAX);
+        let permissions = app.permissions_at(now);
         Self {
             appidacr: proof.appidacr().to_owned(),
             idtyp: "app".to_owned(),
             // An app without permissions gets its token all the same, without the claim.
-            roles: (!app.permissions.is_empty()).then(|| app.permissions.clone()),
+            roles: (!permissions.is_empty()).then_some(permissions),
             wids,
             ..Self::for_principal(directory, app, app.id, audience, validity)
         }

@@ -110,7 +110,7 @@ pub(crate) fn answer(world: &World, tenant: &str, form: &TokenForm) -> Reply {
 
 fn begin(world: &World, tenant: &str, form: &TokenForm, now: Timestamp) -> Result<Value, AadSts> {
     let directory = super::named_tenant(world, tenant)?;
-    let app = super::app(directory, form)?;
+    let app = &super::app(directory, form)?;
     let scope = TokenForm::require(&form.scope, "scope")?;
     super::user_scope(world, scope)?;
     let device_code = Uuid::new_v4().simple().to_string();

@@ -5,7 +5,9 @@
 
 mod assertion;
 mod claims;
+mod consent;
 pub(crate) use claims::Claims;
+pub(crate) use consent::admin_consent;
 mod device;
 pub(crate) use device::{Devices, answer as device_code};
 mod discovery;
@@ -14,6 +16,8 @@ mod error;
 pub(crate) use error::{AadSts, FederationMismatch};
 mod form;
 pub(crate) use form::TokenForm;
+
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
@@ -63,7 +67,7 @@ fn client_credentials(world: &World, tenant: &str, form: &TokenForm) -> Result<V
         return Err(AadSts::CommonNotAllowed);
     }
     let directory = named_tenant(world, tenant)?;
-    let app = app(directory, form)?;
+    let app = &app(directory, form)?;
     let proof = presented(world, directory, app, form)?;
     if proof == Proof::Nothing {
         return Err(AadSts::MissingCredential);
@@ -87,7 +91,7 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
         _ => tenant,
     };
     let directory = named_tenant(world, tenant)?;
-    let app = app(directory, form)?;
+    let app = &app(directory, form)?;
     let proof = presented(world, directory, app, form)?;
     let scope = TokenForm::require(&form.scope, "scope")?;
     let audience = user_scope(world, scope)?;
@@ -126,7 +130,7 @@ type Who = for<'a> fn(
 /// A token for a user who signed in elsewhere, and one to get the next with.
 fn delegated(world: &World, tenant: &str, form: &TokenForm, who: Who) -> Result<Value, AadSts> {
     let directory = named_tenant(world, tenant)?;
-    let app = app(directory, form).map_err(|missing| {
+    let app = &app(directory, form).map_err(|missing| {
         let comes_from_partner = device::comes_from_partner(world, directory, form);
         comes_from_partner.map_or(missing, |client_id| AadSts::PartnerAppUnauthorized {
             client_id,
@@ -209,7 +213,7 @@ fn named_tenant<'a>(world: &'a World, tenant: &str) -> Result<&'a Directory, Aad
     })
 }
 
-fn app<'a>(directory: &'a Directory, form: &TokenForm) -> Result<&'a ServicePrincipal, AadSts> {
+fn app(directory: &Directory, form: &TokenForm) -> Result<Arc<ServicePrincipal>, AadSts> {
     let client_id = TokenForm::require(&form.client_id, "client_id")?;
     Uuid::try_parse(client_id)
         .ok()

@@ -15,6 +15,7 @@ mod binary;
 mod control;
 mod demo;
 mod faults;
+mod grants;
 mod groups;
 mod matrix;
 mod paging;

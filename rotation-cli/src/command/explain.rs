@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rotation_core::{
     Account, AccountQuery, AssignmentState, BackendError, Caller, CallerKind, Capability, Decision,
-    Denial, Explanation, Known, Planner, Problem, RoleAssignment, RoleId, RotationBackend, Scope,
-    Verdict, explain, least_role,
+    Denial, Explanation, Known, Planner, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
+    least_role,
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::named::Named;
 use crate::output;
 use crate::preflight::tell_problem;
 use crate::role;
-use crate::wiring::{self, Tenant};
+use crate::wiring::{self, Tenant, Way};
 
 pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
@@ -150,7 +150,7 @@ impl Explained {
         let least_permission = permissions.first().copied().unwrap_or_default();
         let planner = Planner::new(policy.clone(), caller.clone(), now);
         let decision = planner.decide(account, &Known::default());
-        let obstacle = obstacle(&explanation, caller, account, least);
+        let obstacle = obstacle(&explanation, caller, account, least, &tenant.way);
         let obstacle = obstacle.map(|problem| match &explanation.rotate {
             // a role would do, and is to be had from the customer alone
             Capability::Denied { because } if problem.message == because.to_string() => {
@@ -296,12 +296,13 @@ fn obstacle(
     caller: &Caller,
     account: &Account,
     least: Option<RoleId>,
+    way: &Way,
 ) -> Option<Problem> {
     if account.id == caller.id {
         let message = "it is the caller's own account, which a run never touches";
         return Some(Problem::new(message).with_fix("rotate it as another caller"));
     }
-    if let Some((message, fix)) = elsewhere(account) {
+    if let Some((message, fix)) = elsewhere(account, way) {
         return Some(Problem::new(message).with_fix(fix));
     }
     if !caller.may_set_passwords() {
@@ -343,12 +344,13 @@ fn obstacle(
 }
 
 /// Where the account's password lives, if not here.
-fn elsewhere(account: &Account) -> Option<(&'static str, &'static str)> {
+fn elsewhere(account: &Account, way: &Way) -> Option<(&'static str, &'static str)> {
     use rotation_core::AccountKind::{Federated, Guest, Synced};
     match account.kind {
+        Synced if matches!(way, Way::Hybrid { .. }) => None,
         Synced => Some((
             "it is synced from an on-premises directory, where its password lives",
-            "rotate it there",
+            "rotate it there: by `[tenant.on_premises]`",
         )),
         Federated => Some((
             "its domain is federated: its password lives at another identity provider",

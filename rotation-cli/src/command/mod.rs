@@ -12,6 +12,7 @@ mod plan;
 mod prune;
 mod recover;
 mod reveal;
+mod setup;
 mod status;
 
 use crate::args::{Args, Command};
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(&common, &args).await,
         Command::Recover(args) => recover::run(&common, args).await,
         Command::Reveal(args) => reveal::run(&common, &args).await,
+        Command::Setup(args) => setup::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,
     }
 }

@@ -18,7 +18,7 @@ const STORES: &[(&str, bool)] = &[
     ("openbao", cfg!(feature = "openbao")),
     ("exec", cfg!(feature = "exec")),
 ];
-const BACKENDS: &[(&str, bool)] = &[("graph", true), ("powershell", false)];
+const BACKENDS: &[(&str, bool)] = &[("graph", true), ("powershell", true)];
 
 /// A configuration file as text.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod customers;
 mod document;
 mod engine;
 mod error;
+mod powershell;
 mod redact;
 mod store;
 mod suggest;
@@ -14,6 +15,7 @@ pub(crate) use customers::Customers;
 pub(crate) use document::{Document, Step, below};
 pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
+pub(crate) use powershell::{Login, OnPremises, PowerShell};
 #[cfg(feature = "exec")]
 pub(crate) use store::Exec;
 #[cfg(feature = "postgres")]
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) stores: Stores,
     pub(crate) engine: Engine,
     pub(crate) audit: Audit,
+    pub(crate) setup: Setup,
     pub(crate) tenants: Vec<Tenant>,
     document: Document,
 }
@@ -55,6 +58,8 @@ struct Shape {
     engine: Engine,
     #[serde(default)]
     audit: Audit,
+    #[serde(default)]
+    setup: Setup,
     #[serde(default, rename = "tenant")]
     tenants: Vec<Tenant>,
 }
@@ -85,13 +90,22 @@ pub(crate) struct SecretAt {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// Whose hand `rotation setup` acts by: an administrator, not the app that rotates.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Setup {
+    /// If there is none, the credential says.
+    pub(crate) client_id: Option<String>,
+    pub(crate) credential: Option<Credential>,
+}
+
 /// One tenant, and how to reach it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tenant {
     pub(crate) id: String,
-    #[serde(default, rename = "backend")]
-    _backend: Backend,
+    #[serde(default)]
+    pub(crate) backend: Backend,
     /// If there is none, the credential says.
     pub(crate) client_id: Option<String>,
     /// If there is none, the environment says.
@@ -102,6 +116,9 @@ pub(crate) struct Tenant {
     pub(crate) pim: bool,
     /// If it is a partner's: its customers that are tenants like it.
     pub(crate) customers: Option<Customers>,
+    pub(crate) powershell: Option<PowerShell>,
+    /// Where the passwords of its synced accounts are set.
+    pub(crate) on_premises: Option<OnPremises>,
     /// What differs from `[policy]`, which is read once more for what it leaves out.
     #[serde(rename = "policy")]
     _overrides: Option<Policy>,
@@ -110,11 +127,13 @@ pub(crate) struct Tenant {
     pub(crate) policy: Policy,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Backend {
+/// What reads the accounts of a tenant and sets their passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
     #[default]
     Graph,
+    PowerShell,
 }
 
 /// The cloud that a tenant lives in.
@@ -149,6 +168,7 @@ impl Config {
             _store,
             engine,
             audit,
+            setup,
             tenants,
         } = document.parse()?;
         let tenants = with_policies(tenants, &policy, &document)?;
@@ -157,6 +177,7 @@ impl Config {
             stores: Stores::read(&document)?,
             engine,
             audit,
+            setup,
             tenants,
             document,
         };
@@ -195,6 +216,10 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         check_policy(&self.policy, &self.document, &[Step::Key("policy")])?;
         self.engine.check(&self.document)?;
+        if let Some(credential) = &self.setup.credential {
+            let at = [Step::Key("setup"), Step::Key("credential")];
+            credential.check(&self.document, &at, Backend::Graph)?;
+        }
         if self.tenants.is_empty() {
             return Err(self
                 .document
@@ -213,13 +238,14 @@ impl Config {
             }
             let at = [Step::Key("tenant"), Step::Index(index), Step::Key("policy")];
             check_policy(&tenant.policy, &self.document, &at)?;
+            tenant.check_powershell(&self.document, index)?;
             if let Some(credential) = &tenant.credential {
                 let at = [
                     Step::Key("tenant"),
                     Step::Index(index),
                     Step::Key("credential"),
                 ];
-                credential.check(&self.document, &at)?;
+                credential.check(&self.document, &at, tenant.backend)?;
             }
             if let Some(customers) = &tenant.customers {
                 let at = [
@@ -227,10 +253,68 @@ impl Config {
                     Step::Index(index),
                     Step::Key("customers"),
                 ];
+                if tenant.backend != Backend::Graph {
+                    let message = "`customers` is for tenants with `backend = \"graph\"`";
+                    return Err(self.document.error(&at, message));
+                }
                 customers.check(tenant.credential.as_ref(), &self.document, &at)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Tenant {
+    /// Whether it is an on-premises domain.
+    pub(crate) fn is_domain(&self) -> bool {
+        matches!(&self.powershell, Some(own) if own.server.is_some())
+    }
+
+    /// A key that is there and makes sense for a domain alone.
+    fn domain_key(&self) -> Option<&'static str> {
+        let own = self.powershell.as_ref()?;
+        [
+            ("search_base", own.search_base.is_some()),
+            ("login", own.login.is_some()),
+            ("delegated", own.delegated),
+        ]
+        .into_iter()
+        .find_map(|(key, is_there)| is_there.then_some(key))
+    }
+
+    /// That what is for PowerShell is there for PowerShell alone.
+    fn check_powershell(&self, document: &Document, index: usize) -> Result<(), ConfigError> {
+        let tenant = [Step::Key("tenant"), Step::Index(index)];
+        let is_domain = self.is_domain();
+        match self.backend {
+            Backend::Graph if self.powershell.is_some() => {
+                let message = "`powershell` is for tenants with `backend = \"powershell\"`";
+                Err(document.error(&below(&tenant, Step::Key("powershell")), message))
+            }
+            Backend::PowerShell if self.on_premises.is_some() => {
+                let message = "`on_premises` is for tenants with `backend = \"graph\"`";
+                Err(document.error(&below(&tenant, Step::Key("on_premises")), message))
+            }
+            Backend::PowerShell if !is_domain && let Some(key) = self.domain_key() => {
+                let message =
+                    format!("`{key}` is for a domain: expected `server`, a domain controller, too");
+                Err(document.error(&below(&tenant, Step::Key("powershell")), message))
+            }
+            Backend::PowerShell if is_domain && self.client_id.is_some() => {
+                let message = "a domain has no app: expected no `client_id`";
+                Err(document.error(&below(&tenant, Step::Key("client_id")), message))
+            }
+            Backend::PowerShell if is_domain && self.credential.is_some() => {
+                let message = "a domain is asked by the account that this program runs as, or by `powershell.login`: \
+                               expected no `credential`";
+                Err(document.error(&below(&tenant, Step::Key("credential")), message))
+            }
+            Backend::PowerShell if matches!(self.cloud, Cloud::Custom(_)) => {
+                let message = "PowerShell's modules know the clouds by name: expected `global`, `usgov`, `usgov-dod` or `china`";
+                Err(document.error(&below(&tenant, Step::Key("cloud")), message))
+            }
+            Backend::Graph | Backend::PowerShell => Ok(()),
+        }
     }
 }
 

@@ -45,8 +45,11 @@ pub(super) fn redact_message(message: &str) -> String {
     let Some((before, rest)) = message.split_once(": string \"") else {
         return redact_private_keys(message.to_owned());
     };
-    let after = rest.rsplit_once("\", ").map_or("", |(_, after)| after);
-    format!("{before}: a string, {after}")
+    // what was found may have quotes of its own, and so may what was expected
+    let after = rest
+        .rfind("\", expected ")
+        .and_then(|end| rest.get(end + 3..));
+    format!("{before}: a string, {}", after.unwrap_or_default())
 }
 
 fn redact_line(line: &str) -> String {

@@ -124,9 +124,9 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
             vec!["unknown store `sqlight`", "did you mean `sqlite`?"],
         ),
         (
-            format!("{STORE}{TENANT}").replace("\"graph\"", "\"powershell\""),
+            format!("{STORE}{TENANT}").replace("\"graph\"", "\"powershel\""),
             7,
-            vec!["the backend `powershell` is not built into this binary"],
+            vec!["unknown backend `powershel`", "did you mean `powershell`?"],
         ),
         (
             format!("{STORE}{TENANT}").replace("KEY", "age1nonsense"),
@@ -148,6 +148,18 @@ fn a_mistake_is_shown_in_its_line_with_what_was_meant() {
             format!("[audit]\nenable = false\n{STORE}{TENANT}"),
             2,
             vec!["unknown field `enable`", "did you mean `enabled`?"],
+        ),
+        (
+            format!("[setup]\nclient = \"x\"\n{STORE}{TENANT}"),
+            2,
+            vec!["unknown field `client`", "`client_id`"],
+        ),
+        (
+            format!(
+                "[setup]\ncredential = {{ kind = \"device-code\", env = \"X\" }}\n{STORE}{TENANT}"
+            ),
+            2,
+            vec!["a credential of kind `device-code` has no key `env`"],
         ),
         (
             format!("[engine]\ntenant_at_once = 3\n{STORE}{TENANT}"),
@@ -272,6 +284,10 @@ fn a_secret_put_there_by_mistake_is_not_repeated() {
         (
             format!("{STORE}{TENANT}")
                 .replace("{ kind = \"client-secret\", env = \"S\" }", "\"hunter2\""),
+            "hunter2",
+        ),
+        (
+            format!("[setup]\ncredential = \"hunter2\"\n{STORE}{TENANT}"),
             "hunter2",
         ),
     ] {
@@ -408,6 +424,14 @@ fn a_tenant_may_have_a_policy_of_its_own_which_spares_whatever_all_spare() {
 
 #[test]
 fn customers_are_listed_for_whoever_may_act_there() {
+    let powershell = TENANT.replace("\"graph\"", "\"powershell\"");
+    let shown = error(&format!(
+        "{STORE}{powershell}[tenant.customers]\nfrom = \"contracts\"\n"
+    ));
+    assert!(
+        shown.contains("is for tenants with `backend = \"graph\"`"),
+        "{shown}"
+    );
     let with = |credential: &str, customers: &str| {
         let tenant = TENANT.replace("{ kind = \"client-secret\", env = \"S\" }", credential);
         format!("{STORE}{tenant}[tenant.customers]\n{customers}\n")
@@ -478,5 +502,78 @@ fn customers_are_listed_for_whoever_may_act_there() {
             shown.contains(&format!("rotation.toml:{line}:")),
             "{customers}: {shown}"
         );
+    }
+}
+
+#[test]
+fn what_is_for_powershell_is_for_powershell_alone() {
+    let graph = format!("{STORE}{TENANT}");
+    let powershell = graph.replace("\"graph\"", "\"powershell\"");
+    let with = |credential: &str, own: &str| {
+        let text = powershell.replace("{ kind = \"client-secret\", env = \"S\" }", credential);
+        format!("{text}[tenant.powershell]\n{own}\n")
+    };
+    let domain = "server = \"dc1.contoso.com\"\nlogin = { user = \"CONTOSO\\\\svc\", env = \"P\" }";
+    for good in [
+        powershell.clone(),
+        with(
+            "{ kind = \"certificate\", thumbprint = \"AB\" }",
+            "workers = 4",
+        ),
+        with(
+            "{ kind = \"interactive\" }",
+            "dialect = \"microsoft.entra\"",
+        ),
+        with(
+            "{ kind = \"access-token\", env = \"T\" }",
+            "program = \"pwsh\"",
+        ),
+        with("X", domain).replace("credential = X\n", ""),
+    ] {
+        if let Err(error) = Config::of(Document::of(&good.replace("KEY", KEY))) {
+            panic!("{good}: {error}");
+        }
+    }
+    for (text, words) in [
+        (
+            format!("{graph}[tenant.powershell]\nworkers = 2\n"),
+            "`powershell` is for tenants with `backend = \"powershell\"`",
+        ),
+        (
+            graph
+                .replace("client-secret", "interactive")
+                .replace(", env = \"S\"", ""),
+            "is for `backend = \"powershell\"`",
+        ),
+        (
+            with("{ kind = \"federated\", env = \"T\" }", ""),
+            "a credential of kind `federated` is for `backend = \"graph\"`",
+        ),
+        (
+            with("{ kind = \"certificate\", file = \"app.pem\" }", ""),
+            "has no key `file`, expected `thumbprint`",
+        ),
+        (
+            with("{ kind = \"certificate\" }", ""),
+            "expected its `thumbprint`",
+        ),
+        (
+            with("{ kind = \"interactive\" }", domain),
+            "expected no `credential`",
+        ),
+        (
+            with("{ kind = \"interactive\" }", "dialct = \"x\""),
+            "did you mean `dialect`?",
+        ),
+        (
+            with("{ kind = \"interactive\" }", "").replace(
+                "[tenant.powershell]",
+                "cloud = { authority = \"https://a\", graph = \"https://b\" }\n[tenant.powershell]",
+            ),
+            "PowerShell's modules know the clouds by name",
+        ),
+    ] {
+        let shown = error(&text);
+        assert!(shown.contains(words), "{text}: {shown}");
     }
 }

@@ -47,8 +47,8 @@ pub(super) struct Credentials {
     told: HashSet<&'static str>,
     /// Whoever signs in, by app.
     people: HashMap<Option<String>, DeviceCode>,
-    /// What was found for a tenant of the configuration, which is good for its customers too, by its place.
-    found: HashMap<usize, Credential>,
+    /// What was found for a partner's tenant, which is good for its customers too, by its id.
+    found: HashMap<String, Credential>,
 }
 
 impl Credentials {
@@ -61,12 +61,12 @@ impl Credentials {
         at: &At<'_>,
         tenant: &config::Tenant,
     ) -> Result<Credential, ConfigError> {
-        if let Some(found) = self.found.get(&at.index) {
+        if let Some(found) = self.found.get(&tenant.id) {
             return Ok(found.clone());
         }
         let found = self.find(at, tenant)?;
         if tenant.customers.is_some() {
-            self.found.insert(at.index, found.clone());
+            self.found.insert(tenant.id.clone(), found.clone());
         }
         Ok(found)
     }
@@ -74,9 +74,8 @@ impl Credentials {
     fn find(&mut self, at: &At<'_>, tenant: &config::Tenant) -> Result<Credential, ConfigError> {
         let found = match &tenant.credential {
             Some(configured) => {
-                let person = self.people.entry(tenant.client_id.clone());
-                let person = person.or_insert_with(|| DeviceCode::new(show)).clone();
-                return Configured::new(at, tenant, configured, person).read();
+                let owner = format!("tenant {}", tenant.id);
+                return self.configured(at, owner, tenant.client_id.as_ref(), configured);
             }
             None => of_environment(at, tenant)?,
         };
@@ -84,6 +83,30 @@ impl Credentials {
             output::note(note);
         }
         Ok(found.credential)
+    }
+
+    /// What `owner` signs in with, as `credential` at `at` says; a person by the app `client_id`.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be used.
+    pub(super) fn configured(
+        &mut self,
+        at: &At<'_>,
+        owner: String,
+        client_id: Option<&String>,
+        credential: &config::Credential,
+    ) -> Result<Credential, ConfigError> {
+        let person = self.people.entry(client_id.cloned());
+        let person = person.or_insert_with(|| DeviceCode::new(show)).clone();
+        let steps = at.steps(&["credential"]);
+        let configured = Configured {
+            at,
+            owner,
+            credential,
+            person,
+            steps,
+        };
+        configured.read()
     }
 }
 
@@ -99,33 +122,24 @@ fn show(prompt: &DevicePrompt) {
 /// The credential of the configuration, and its place there.
 struct Configured<'a> {
     at: &'a At<'a>,
-    tenant: &'a str,
+    /// In words: a tenant, or whoever sets tenants up.
+    owner: String,
     credential: &'a config::Credential,
     /// Who signs in, if a person does.
     person: DeviceCode,
     steps: Vec<Step<'a>>,
 }
 
-impl<'a> Configured<'a> {
-    fn new(
-        at: &'a At<'a>,
-        tenant: &'a config::Tenant,
-        credential: &'a config::Credential,
-        person: DeviceCode,
-    ) -> Self {
-        Self {
-            at,
-            tenant: &tenant.id,
-            credential,
-            person,
-            steps: at.steps(&["credential"]),
-        }
-    }
-
+impl Configured<'_> {
     fn read(&self) -> Result<Credential, ConfigError> {
         let credential = self.credential;
         let (env, file) = (credential.env.as_deref(), credential.file.as_deref());
         match credential.kind {
+            // refused when the configuration was read
+            CredentialKind::AccessToken | CredentialKind::Interactive => {
+                let message = "this kind of credential is for `backend = \"powershell\"`";
+                Err(self.at.config.document().error(&self.steps, message))
+            }
             CredentialKind::AzureCli => Ok(Credential::AzureCli),
             CredentialKind::Certificate => self.certificate(env, file),
             CredentialKind::ClientSecret => {
@@ -156,14 +170,14 @@ impl<'a> Configured<'a> {
             key = "env";
         }
         if let Some(key_file) = self.credential.key_file.as_deref() {
-            let what = format!("the private key of tenant {}", self.tenant);
+            let what = format!("the private key of {}", self.owner);
             let place = self.place(&what);
             let private = place.of_file("key_file", key_file)?;
             pem = joined(&pem, &private);
         }
         let certificate = ClientCertificate::from_pem(pem.expose_secret());
         let certificate = certificate.map_err(|error| {
-            let what = format!("the certificate of tenant {}", self.tenant);
+            let what = format!("the certificate of {}", self.owner);
             let steps = below(&self.steps, Step::Key(key));
             let message = format!("{what} cannot be used: {error}");
             self.at
@@ -187,10 +201,7 @@ impl<'a> Configured<'a> {
             // whoever reads it as PEM says what is wrong
             _ => return Ok(None),
         };
-        let what = format!(
-            "the passphrase of the certificate of tenant {}",
-            self.tenant
-        );
+        let what = format!("the passphrase of the certificate of {}", self.owner);
         let place = self.place(&what);
         let passphrase = match (env, passphrase) {
             (Some(name), _) => place.of_variable("passphrase_env", name)?,
@@ -199,10 +210,7 @@ impl<'a> Configured<'a> {
         };
         let opened = ClientCertificate::from_pkcs12(&bytes, &passphrase);
         opened.map(Some).map_err(|error| {
-            let message = format!(
-                "the certificate of tenant {} cannot be used: {error}",
-                self.tenant
-            );
+            let message = format!("the certificate of {} cannot be used: {error}", self.owner);
             let steps = below(&self.steps, Step::Key("file"));
             let error_at = self.at.config.document().error(&steps, message);
             error_at.with_help(error.fix())
@@ -268,7 +276,7 @@ impl<'a> Configured<'a> {
         env: Option<&str>,
         file: Option<&Path>,
     ) -> Result<SecretString, ConfigError> {
-        let what = format!("the {what} of tenant {}", self.tenant);
+        let what = format!("the {what} of {}", self.owner);
         self.place(&what).read(env, file)
     }
 

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::Arc;
 
 use backend_graph::{Customer, GraphBackend};
 use futures::StreamExt;
 use rotation_core::{BackendError, Problem};
 use uuid::Uuid;
 
-use super::Workshop;
+use super::{Way, Workshop};
 use crate::concurrent::in_order;
 use crate::config::{self, Config};
 use crate::exit::Failure;
@@ -28,20 +27,20 @@ pub(crate) struct Candidate<'a> {
     /// Why nothing can be done there, or that its partner's list could not be read.
     pub(crate) obstacle: Option<Problem>,
     /// What was made to ask it something.
-    pub(super) backend: Option<Arc<GraphBackend>>,
+    pub(super) way: Option<Way>,
     /// Whether it stands for a list that could not be read.
     pub(crate) is_list: bool,
 }
 
 impl<'a> Candidate<'a> {
-    fn configured(index: usize, tenant: &'a config::Tenant) -> Self {
+    pub(super) fn configured(index: usize, tenant: &'a config::Tenant) -> Self {
         Self {
             index,
             tenant,
             name: tenant.id.clone(),
             customer: None,
             obstacle: None,
-            backend: None,
+            way: None,
             is_list: false,
         }
     }
@@ -94,12 +93,16 @@ pub(super) async fn add<'a>(
             continue;
         };
         let mut partner = Candidate::configured(index, tenant);
-        let backend = workshop.backend(&mut partner)?;
-        let listed = backend.customers(wanted.from()).await;
+        let way = workshop.way(&mut partner)?;
+        // customers are for partners that Graph reaches
+        let Some(graph) = way.graph() else {
+            continue;
+        };
+        let listed = graph.customers(wanted.from()).await;
         // it has signed in, and need not do so again
         let own = known.iter_mut().find(|own| own.index == index);
         if let Some(own) = own {
-            own.backend = Some(backend);
+            own.way = Some(way);
         }
         lists.push((partner, listed));
     }
@@ -149,18 +152,18 @@ pub(super) async fn add<'a>(
 /// The names and GUIDs of the tenants that are configured, in lower case. Those that are named by a domain are looked up: else a customer could be
 /// taken for another tenant than it is, and rotated by its partner's policy instead of its own.
 async fn ids(
-    known: &mut [Candidate<'_>],
-    workshop: &mut Workshop<'_>,
+    known: &[Candidate<'_>],
+    workshop: &Workshop<'_>,
 ) -> Result<Result<HashSet<String>, BackendError>, Failure> {
     let mut ids = HashSet::new();
     let mut by_domain = Vec::new();
     for tenant in known {
         ids.insert(tenant.name.to_ascii_lowercase());
-        if tenant.name.parse::<Uuid>().is_err() {
-            by_domain.push(workshop.backend(tenant)?);
+        if tenant.name.parse::<Uuid>().is_err() && !tenant.tenant.is_domain() {
+            by_domain.push(workshop.anonymous(tenant)?);
         }
     }
-    let ask = async |backend: Arc<GraphBackend>| backend.tenant_id().await;
+    let ask = async |backend: GraphBackend| backend.tenant_id().await;
     let at_once = workshop.config.engine.tenants_at_once;
     let mut found = pin!(in_order(by_domain, at_once, ask));
     while let Some(found) = found.next().await {

@@ -2,15 +2,23 @@
 
 mod credential;
 mod customers;
+mod powershell;
 mod secret;
+pub(crate) mod setup;
 pub(crate) mod store;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use backend_graph::{Cloud, Customer, CustomersFrom, GraphBackend, GraphConfig};
+use async_trait::async_trait;
+use backend_graph::{
+    Cloud, Credential, Customer, CustomersFrom, GraphBackend, GraphConfig, Traffic,
+};
+use backend_powershell_compat::{HybridBackend, PowerShellBackend, SyncedFrom};
 use rotation_core::{
-    AccountQuery, Batching, Caller, Engine, EngineOptions, Policy, Problem, RateControl,
-    RotationBackend, SecretStore, TenantId,
+    AccountId, AccountQuery, BackendError, Batching, Caller, Engine, EngineOptions, Policy,
+    Problem, RateControl, RotationBackend, SecretStore, TenantId, Verify,
 };
 use uuid::Uuid;
 
@@ -24,16 +32,23 @@ pub(crate) use customers::Candidate;
 /// Of more tenants than this nobody wants to read the names.
 const MOST_NAMES: usize = 20;
 
+/// So many accounts of a domain may wait for one worker, which takes a quarter of a second for each.
+const WAITING_FOR_A_WORKER: usize = 16;
+
 /// A tenant, and the way to its directory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Tenant {
     /// Among those that were asked for.
     pub(crate) place: usize,
     /// As in the configuration, or in the list that it comes from.
     pub(crate) name: String,
-    pub(crate) backend: Arc<GraphBackend>,
+    pub(crate) backend: Arc<dyn RotationBackend>,
+    /// The same, for what it can tell besides.
+    pub(crate) way: Way,
     /// What holds there.
     pub(crate) policy: Policy,
+    /// How long a password that was set in its on-premises domain may take to be known there.
+    sync_within: Option<Duration>,
     /// What its partner's list says of it, if it comes from one, and the partner's name.
     pub(crate) customer: Option<(Customer, String)>,
     /// The list that is read here, if it is a partner's.
@@ -42,15 +57,97 @@ pub(crate) struct Tenant {
     pub(crate) obstacle: Option<Problem>,
 }
 
+/// How a directory is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// An on-premises domain.
+    Domain(Arc<PowerShellBackend>),
+    Graph(Arc<GraphBackend>),
+    /// The accounts that are synced from an on-premises domain, there.
+    Hybrid {
+        graph: Arc<GraphBackend>,
+        domain: Arc<PowerShellBackend>,
+    },
+    PowerShell(Arc<PowerShellBackend>),
+}
+
+impl Way {
+    fn backend(&self) -> Arc<dyn RotationBackend> {
+        match self {
+            Self::Graph(graph) => Arc::<GraphBackend>::clone(graph),
+            Self::Hybrid { graph, domain } => Arc::new(HybridBackend::new(
+                Arc::<GraphBackend>::clone(graph),
+                Arc::<PowerShellBackend>::clone(domain),
+                Arc::new(SyncedTenant(Arc::clone(graph))),
+            )),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => {
+                Arc::<PowerShellBackend>::clone(powershell)
+            }
+        }
+    }
+
+    /// How many requests may be under way, of `most`: what waits for a worker must not wait past the time for an attempt.
+    fn requests_at_once(&self, most: usize) -> usize {
+        match self {
+            Self::Graph(_) => most,
+            Self::Hybrid { domain, .. } => most.min(domain.workers() * WAITING_FOR_A_WORKER),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => powershell.workers(),
+        }
+    }
+
+    /// What reaches it over Graph.
+    pub(crate) fn graph(&self) -> Option<&GraphBackend> {
+        match self {
+            Self::Graph(graph) | Self::Hybrid { graph, .. } => Some(graph),
+            Self::Domain(_) | Self::PowerShell(_) => None,
+        }
+    }
+
+    /// What reaches it, or the domain that it is synced from, through PowerShell.
+    pub(crate) fn powershell(&self) -> Option<&PowerShellBackend> {
+        match self {
+            Self::Graph(_) => None,
+            Self::Hybrid { domain, .. } => Some(domain),
+            Self::Domain(powershell) | Self::PowerShell(powershell) => Some(powershell),
+        }
+    }
+}
+
+/// A tenant that knows which accounts of a domain its own are synced from.
+struct SyncedTenant(Arc<GraphBackend>);
+
+#[async_trait]
+impl SyncedFrom for SyncedTenant {
+    async fn security_id(&self, account: &AccountId) -> Result<Option<String>, BackendError> {
+        self.0.on_premises_security_id(account).await
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("name", &self.name)
+            .field("way", &self.way)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Tenant {
-    fn new(place: usize, asked: Candidate<'_>, backend: Arc<GraphBackend>) -> Self {
+    fn new(place: usize, asked: Candidate<'_>, way: Way) -> Self {
         let tenant = asked.tenant;
+        // what is synced to a partner's tenant is synced to none of its customers'
+        let on_premises = tenant
+            .on_premises
+            .as_ref()
+            .filter(|_| asked.customer.is_none());
         let lists = tenant.customers.as_ref().map(config::Customers::from);
         Self {
             place,
             name: asked.name,
-            backend,
-            policy: tenant.policy.clone(),
+            backend: way.backend(),
+            way,
+            policy: policy(tenant, on_premises.is_some()),
+            sync_within: on_premises.map(|own| own.sync_within.duration()),
             lists: lists.filter(|_| asked.customer.is_none()),
             customer: asked.customer.map(|it| (it, tenant.id.clone())),
             obstacle: asked.obstacle,
@@ -91,6 +188,14 @@ impl Tenant {
         caller.map_err(|error| error.problem().clone())
     }
 
+    /// What was asked of the directory so far, as far as it is counted.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.way
+            .graph()
+            .map(GraphBackend::traffic)
+            .unwrap_or_default()
+    }
+
     /// The engine that rotates this tenant's accounts.
     pub(crate) fn engine(
         &self,
@@ -98,9 +203,11 @@ impl Tenant {
         policy: Policy,
         store: &Arc<dyn SecretStore>,
     ) -> Result<Engine, Failure> {
-        let backend: Arc<dyn RotationBackend> = Arc::<GraphBackend>::clone(&self.backend);
+        let backend = Arc::clone(&self.backend);
         let mut options = EngineOptions::default();
         options.lease = config.stores.lease.unwrap_or(options.lease);
+        options.concurrency = self.way.requests_at_once(options.concurrency);
+        options.verify_timeout = self.sync_within.unwrap_or(options.verify_timeout);
         options.batching = match config.engine.batch {
             Batch::Always => Batching::Always,
             Batch::Auto => Batching::Auto,
@@ -175,6 +282,39 @@ async fn asked_of<'a>(
     Ok(tenants)
 }
 
+/// The tenants of the configuration that the command line asks for, without anybody's customers.
+///
+/// # Errors
+/// If one that it names is not in the configuration.
+pub(crate) fn configured<'a>(
+    config: &'a Config,
+    common: &Common,
+) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
+    let names = &common.tenants;
+    let known: Vec<_> = config
+        .tenants
+        .iter()
+        .enumerate()
+        .map(|(index, tenant)| Candidate::configured(index, tenant))
+        .collect();
+    let is_known = |name: &&String| known.iter().any(|one| one.goes_by(name));
+    if let Some(name) = names.iter().find(|name| !is_known(name)) {
+        return Err(unknown(name, &known));
+    }
+    let is_asked = |one: &Candidate<'_>| names.is_empty() || names.iter().any(|it| one.goes_by(it));
+    let asked = known.iter().filter(|one| is_asked(one));
+    Ok(asked.map(|one| (one.index, one.tenant)).collect())
+}
+
+/// The policy that holds in `tenant`. What is set in a domain is not there before the next sync, so it is looked for.
+fn policy(tenant: &config::Tenant, on_premises: bool) -> Policy {
+    let mut policy = tenant.policy.clone();
+    if on_premises && policy.verify == Verify::None {
+        policy.verify = Verify::Timestamp;
+    }
+    policy
+}
+
 /// The accounts that the command line asks for.
 pub(crate) fn query(common: &Common) -> AccountQuery {
     if common.accounts.is_empty() {
@@ -231,36 +371,37 @@ impl<'a> Workshop<'a> {
         let tenants = asked.into_iter().enumerate();
         tenants
             .map(|(place, mut asked)| {
-                let backend = self.backend(&mut asked)?;
-                Ok(Tenant::new(place, asked, backend))
+                let way = self.way(&mut asked)?;
+                Ok(Tenant::new(place, asked, way))
             })
             .collect()
     }
 
     /// The way to `candidate`'s directory, made unless it was before.
-    fn backend(&mut self, candidate: &mut Candidate<'_>) -> Result<Arc<GraphBackend>, Failure> {
-        if let Some(made) = &candidate.backend {
-            return Ok(Arc::clone(made));
+    fn way(&mut self, candidate: &mut Candidate<'_>) -> Result<Way, Failure> {
+        if let Some(made) = &candidate.way {
+            return Ok(made.clone());
         }
-        let made = self.new_backend(candidate).map_err(Failure::usage)?;
-        let made = Arc::new(made);
-        candidate.backend = Some(Arc::clone(&made));
+        let made = self.new_way(candidate).map_err(Failure::usage)?;
+        candidate.way = Some(made.clone());
         Ok(made)
     }
 
-    fn new_backend(&mut self, candidate: &Candidate<'_>) -> Result<GraphBackend, ConfigError> {
+    fn new_way(&mut self, candidate: &Candidate<'_>) -> Result<Way, ConfigError> {
         let tenant = candidate.tenant;
-        let at = At {
-            config: self.config,
-            index: candidate.index,
-        };
+        let at = At::tenant(self.config, candidate.index);
+        if tenant.backend == config::Backend::PowerShell {
+            let powershell = Arc::new(powershell::backend(&at, tenant)?);
+            return Ok(if tenant.is_domain() {
+                Way::Domain(powershell)
+            } else {
+                Way::PowerShell(powershell)
+            });
+        }
         let credential = self.credentials.of(&at, tenant)?;
         let client_id = tenant.client_id.as_deref();
         let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
-            let message = format!("tenant {} has no `client_id`", tenant.id);
-            return Err(at
-                .error(&[], message)
-                .with_help("add the GUID that the portal calls Application (client) ID"));
+            return Err(at.without_client_id(&tenant.id));
         };
         let mut graph = GraphConfig::new(candidate.id(), client_id.to_owned(), credential)
             .with_cloud(cloud(&at, &tenant.cloud)?)
@@ -269,25 +410,59 @@ impl<'a> Workshop<'a> {
         if let Some(customer) = &candidate.customer {
             graph = graph.with_partner_roles(customer.roles());
         }
-        GraphBackend::new(graph).map_err(|error| at.refused(&error))
+        let graph = GraphBackend::new(graph).map_err(|error| at.refused(&error))?;
+        let graph = Arc::new(graph);
+        Ok(match &tenant.on_premises {
+            Some(own) if candidate.customer.is_none() => Way::Hybrid {
+                graph,
+                domain: Arc::new(powershell::on_premises(&at, own)?),
+            },
+            _ => Way::Graph(graph),
+        })
+    }
+
+    /// What tells whoever asks which tenant a configured one is; it signs in to none.
+    fn anonymous(&self, candidate: &Candidate<'_>) -> Result<GraphBackend, Failure> {
+        let at = At::tenant(self.config, candidate.index);
+        let nobody = (Uuid::nil().to_string(), Credential::AzureCli);
+        let made = cloud(&at, &candidate.tenant.cloud).and_then(|cloud| {
+            let graph = GraphConfig::new(&candidate.tenant.id, nobody.0, nobody.1);
+            GraphBackend::new(graph.with_cloud(cloud)).map_err(|error| at.refused(&error))
+        });
+        made.map_err(Failure::usage)
     }
 }
 
-/// A tenant's place in the configuration.
+/// A place in the configuration: a tenant's, or that of whoever sets tenants up.
 struct At<'a> {
     config: &'a Config,
-    index: usize,
+    place: Vec<Step<'static>>,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn tenant(config: &'a Config, index: usize) -> Self {
+        let place = vec![Step::Key("tenant"), Step::Index(index)];
+        Self { config, place }
+    }
+
+    fn setup(config: &'a Config) -> Self {
+        let place = vec![Step::Key("setup")];
+        Self { config, place }
+    }
+
     fn steps<'k>(&self, keys: &[&'k str]) -> Vec<Step<'k>> {
-        let tenant = [Step::Key("tenant"), Step::Index(self.index)];
         let keys = keys.iter().copied().map(Step::Key);
-        tenant.into_iter().chain(keys).collect()
+        self.place.iter().copied().chain(keys).collect()
     }
 
     fn error(&self, keys: &[&str], message: impl Into<String>) -> ConfigError {
         self.config.document().error(&self.steps(keys), message)
+    }
+
+    fn without_client_id(&self, tenant: &str) -> ConfigError {
+        let message = format!("tenant {tenant} has no `client_id`");
+        self.error(&[], message)
+            .with_help("add the GUID that the portal calls Application (client) ID")
     }
 
     /// A mistake that the backend found, at the key that holds what it names.

@@ -68,6 +68,13 @@ impl SecretPlace<'_> {
                 format!("the environment variable {name} with {what} {how}"),
             )
         };
+        if !is_name(name) {
+            let message = format!(
+                "`{key}` is the name of a variable, not {} itself",
+                self.what
+            );
+            return Err(self.document.error(&[], message));
+        }
         match std::env::var(name) {
             Ok(value) if value.trim().is_empty() => Err(wrong("is empty")),
             Ok(value) => Ok(exact(&Zeroizing::new(value))),
@@ -81,6 +88,12 @@ impl SecretPlace<'_> {
         let steps = below(self.steps, Step::Key(key));
         self.document.error(&steps, message)
     }
+}
+
+/// Whether a variable could be called so (POSIX, "Environment Variables"); a secret hardly ever could.
+fn is_name(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// What `path` has, text or not.

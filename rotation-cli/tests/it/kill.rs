@@ -185,7 +185,10 @@ async fn never_lost_when_two_processes_share_a_store_and_die() {
         } else {
             // it settles what the dead one left, once that one's lease has lapsed
             let ended = wait(two);
-            assert!(matches!(ended.code, Some(0 | 3)), "{context}: {ended:?}");
+            // a machine that is too busy to renew a lease of one second stops, which is as safe
+            let lapsed = ended.code == Some(5) && ended.stdout.contains("\"lease-lost\"");
+            let over = matches!(ended.code, Some(0 | 3)) || lapsed;
+            assert!(over, "{context}: {ended:?}");
         }
         world.assert_no_password_is_lost();
     }

@@ -24,7 +24,11 @@ mod history;
 mod interrupt;
 mod kill;
 mod leak;
+mod mend;
+mod onboarding;
 mod outcomes;
+#[cfg(unix)]
+mod powershell;
 mod proof;
 mod recover;
 #[cfg(feature = "openbao")]
@@ -33,6 +37,7 @@ mod recover;
 mod server;
 #[cfg(all(feature = "openbao", feature = "postgres"))]
 mod servers;
+mod setup;
 mod stores;
 mod tenants;
 mod world;

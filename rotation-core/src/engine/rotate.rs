@@ -19,9 +19,9 @@ use super::stop::StopHandle;
 use super::verify::{Look, Verified};
 use super::{Engine, EngineOptions};
 use crate::{
-    AccountId, AccountKey, AccountResult, Commit, Committed, EventKind, NewVersion, Origin,
-    Outcome, Planned, Problem, Refusal, RefusalReason, RunId, Select, SetPassword, StoreError,
-    TenantId, Turn, Version, VersionKey, VersionState,
+    AccountId, AccountKey, AccountKind, AccountResult, Commit, Committed, EventKind, NewVersion,
+    Origin, Outcome, Planned, Problem, Refusal, RefusalReason, RunId, Select, SetPassword,
+    StoreError, TenantId, Turn, Version, VersionKey, VersionState,
 };
 
 /// What all accounts of a run share.
@@ -127,7 +127,9 @@ impl Shared<'_> {
                 }
             };
             let mut ambiguous = false;
-            let attempts = self.set(&version, turn.take(), &mut ambiguous).await;
+            let attempts = self
+                .set(&version, account.kind, turn.take(), &mut ambiguous)
+                .await;
             let refusal = match attempts {
                 Attempts::Applied(applied) => {
                     let earlier = left_pending || planned.unsettled;
@@ -212,6 +214,7 @@ impl Shared<'_> {
     async fn set(
         &self,
         version: &NewVersion,
+        kind: AccountKind,
         mut turn: Option<Turn>,
         ambiguous: &mut bool,
     ) -> Attempts {
@@ -220,7 +223,7 @@ impl Shared<'_> {
         let (mut throttled, mut lost) = (0, 0);
         let mut last = None;
         loop {
-            let Some(outcome) = self.attempt(version, turn.take()).await else {
+            let Some(outcome) = self.attempt(version, kind, turn.take()).await else {
                 return last.map_or(Attempts::NotTried, Attempts::GaveUp);
             };
             *ambiguous |= outcome.is_ambiguous();
@@ -271,12 +274,13 @@ impl Shared<'_> {
     pub(super) async fn attempt(
         &self,
         version: &NewVersion,
+        kind: AccountKind,
         mut turn: Option<Turn>,
     ) -> Option<Outcome> {
         loop {
             let place = self.pace.place(turn.take());
             let place = self.stop.during(place).await?;
-            if let Some(outcome) = self.send(version).await {
+            if let Some(outcome) = self.send(version, kind).await {
                 return Some(outcome);
             }
             place.unused();
@@ -284,10 +288,11 @@ impl Shared<'_> {
     }
 
     /// Sends one version, unless the directory asks to be left alone before it leaves.
-    async fn send(&self, version: &NewVersion) -> Option<Outcome> {
+    async fn send(&self, version: &NewVersion, kind: AccountKind) -> Option<Outcome> {
         let account = &version.key.account.account;
         let mut request = SetPassword::new(account.clone(), Arc::clone(&version.password));
         request.force_change = self.engine.policy.force_change_at_next_sign_in;
+        request.kind = kind;
         let left_out = || {
             let problem = Problem::new("the backend's answer leaves this account out");
             Some(Outcome::Unknown(problem))
@@ -330,8 +335,11 @@ impl Shared<'_> {
                 answered.and_then(|at| at.checked_add(slack).ok()).or(moved)
             }
             Err(problem) => {
-                let problem = problem.with_fix("the next run settles this account");
-                return AccountResult::Unsettled { problem };
+                let fix = problem.fix.clone();
+                let fix = fix.unwrap_or_else(|| "the next run settles this account".to_owned());
+                return AccountResult::Unsettled {
+                    problem: problem.with_fix(fix),
+                };
             }
         };
         let committed = Committed::new(self.engine.clock.now())

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::rotate::Shared;
-use crate::{Account, BackendError, NewVersion, Outcome, Problem, SignIn, Verify};
+use crate::{Account, AccountKind, BackendError, NewVersion, Outcome, Problem, SignIn, Verify};
 
 /// How to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,17 @@ impl Shared<'_> {
                 ..Verified::default()
             });
         }
-        match self.attempt(version, None).await {
+        if account.kind == AccountKind::Synced {
+            // the answer is the domain's, and the tenant's sync would have to follow it again
+            let problem = Problem::new(format!(
+                "set on premises, but the tenant did not know of it within {} s",
+                limit.as_secs()
+            ));
+            return Err(problem.with_fix(
+                "see why password hash synchronisation does not bring it; the next run settles this account",
+            ));
+        }
+        match self.attempt(version, account.kind, None).await {
             Some(Outcome::Applied { answered_at, .. }) => Ok(Verified {
                 answered_at,
                 ..Verified::default()

@@ -3,21 +3,24 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use rotation_core::{
-    Account, AssignmentState, BackendError, Caller, Capability, Decision, Denial, Known, Planner,
-    Problem, RoleId, RotationBackend, RuleSet, SkipReason, capability, least_role,
+    Account, AccountKind, AssignmentState, BackendError, Caller, Capability, Decision, Denial,
+    Known, Planner, Problem, RoleId, RuleSet, SkipReason, Treatment, capability, least_role,
 };
 
 use super::checklist::Checklist;
 use crate::args::Common;
 use crate::clock;
+use crate::named::Named;
 use crate::output;
-use crate::wiring::{self, Tenant};
+use crate::wiring::{self, Tenant, Way};
 
 /// How many accounts a caller reaches, and why not the others. Takes memory for reasons, not for accounts.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     all: u64,
     reached: u64,
+    /// How many of these are synced from on-premises.
+    synced: u64,
     /// By the role that would do, and the reason.
     unreached: BTreeMap<Option<RoleId>, BTreeMap<String, u64>>,
     /// By the policy's reason.
@@ -30,11 +33,13 @@ impl Accounts {
         common: &Common,
         tenant: &Tenant,
         caller: &Caller,
+        named: &Named,
     ) -> Result<Self, BackendError> {
         let planner = Planner::new(tenant.policy.clone(), caller.clone(), clock::now());
         let mut accounts = tenant.backend.accounts(wiring::query(common));
         let mut counted = Self::default();
         while let Some(account) = accounts.try_next().await? {
+            named.see(&account);
             let decision = planner.decide(&account, &Known::default());
             // one that is not due now will be
             let reach = match decision {
@@ -57,7 +62,10 @@ impl Accounts {
     fn add(&mut self, account: &Account, reach: Capability, rules: RuleSet) {
         self.all += 1;
         match reach {
-            Capability::Allowed { .. } => self.reached += 1,
+            Capability::Allowed { .. } => {
+                self.reached += 1;
+                self.synced += u64::from(account.kind == AccountKind::Synced);
+            }
             Capability::Denied { because } => {
                 let holdings = account.holdings.as_ref();
                 let role = holdings.and_then(|held| least_role(held, rules));
@@ -67,7 +75,7 @@ impl Accounts {
         }
     }
 
-    pub(super) fn tell(&self, list: &mut Checklist) {
+    pub(super) fn tell(&self, tenant: &Tenant, list: &mut Checklist) {
         let unreached: u64 = self.unreached.values().flat_map(BTreeMap::values).sum();
         let of = self.reached + unreached;
         if of == 0 {
@@ -98,7 +106,16 @@ impl Accounts {
                     "assign the caller a role at the scope of the unit".to_owned(),
                 ),
             };
-            let message = format!("{accounts} {need} {needs}: {}", reasons.join(", "));
+            let reasons = reasons.join(", ");
+            let (message, assign) = if matches!(tenant.way, Way::Domain(_)) {
+                let message = format!("{accounts} cannot be reached: {reasons}");
+                (
+                    message,
+                    "have an administrator of the domain ask".to_owned(),
+                )
+            } else {
+                (format!("{accounts} {need} {needs}: {reasons}"), assign)
+            };
             let fix = format!("{assign}, or name them in the policy's `exclude`");
             list.unreached(&Problem::new(message).with_fix(fix));
         }
@@ -108,7 +125,28 @@ impl Accounts {
                 output::accounts(*number)
             ));
         }
+        self.tell_of_synced(tenant, list);
         list.note(format!("{} in all", output::accounts(self.all)));
+    }
+}
+
+impl Accounts {
+    /// Where the passwords of synced accounts would be set.
+    fn tell_of_synced(&self, tenant: &Tenant, list: &mut Checklist) {
+        let problem = match &tenant.way {
+            Way::Graph(_) if self.synced > 0 => Problem::new(format!(
+                "{} of these {} synced from on-premises, where a sync overwrites what Graph sets unless passwords are written back",
+                self.synced,
+                if self.synced == 1 { "is" } else { "are" }
+            ))
+            .with_fix("add `[tenant.on_premises]`, or leave them out by `synced = \"skip\"`"),
+            Way::Hybrid { .. } if tenant.policy.synced == Treatment::Skip => {
+                Problem::new("`on_premises` does nothing while the policy skips synced accounts")
+                    .with_fix("set `synced = \"rotate\"`, or remove `[tenant.on_premises]`")
+            }
+            _ => return,
+        };
+        list.advise(&problem);
     }
 }
 

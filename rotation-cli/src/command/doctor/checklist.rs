@@ -10,7 +10,7 @@ pub(super) struct Checklist {
     /// A tenant as it is configured, or the store.
     name: String,
     checks: Vec<Check>,
-    /// The permissions that are known to be missing.
+    /// The permissions that are known to be missing, and what they are for.
     #[serde(skip)]
     missing: Vec<String>,
 }
@@ -91,9 +91,10 @@ impl Checklist {
         }
     }
 
-    /// `permission` is missing.
-    pub(super) fn missing(&mut self, permission: &str, problem: &Problem) {
-        self.missing.push(permission.to_owned());
+    /// `permission` is missing, for all of these `purposes`.
+    pub(super) fn missing(&mut self, permission: &str, purposes: &[&str], problem: &Problem) {
+        let known = std::iter::once(&permission).chain(purposes);
+        self.missing.extend(known.map(|&known| known.to_owned()));
         self.wrong(problem);
     }
 
@@ -109,6 +110,11 @@ impl Checklist {
         } else {
             self.wrong(problem);
         }
+    }
+
+    /// Whether permissions are missing.
+    pub(super) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
     }
 
     pub(super) fn wrongs(&self) -> usize {

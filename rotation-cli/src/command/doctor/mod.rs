@@ -2,6 +2,8 @@
 
 mod accounts;
 mod checklist;
+mod graph;
+mod powershell;
 mod time;
 
 use std::collections::HashMap;
@@ -9,18 +11,19 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rotation_core::{AssignmentState, BackendError, Caller, CallerKind, Problem, RotationBackend};
+use rotation_core::{AssignmentState, Caller, CallerKind};
 use tokio::time::Instant;
 
 use crate::args::{Common, Doctor, Format, Sharded};
 use crate::concurrent::in_order;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::named::Named;
 use crate::output;
-use crate::preflight::{check_role, check_tenant, configured_twice};
+use crate::preflight::{check_domain, check_role, check_tenant, configured_twice};
 use crate::role;
 use crate::wiring::store::{self, Stores};
-use crate::wiring::{Tenant, Workshop};
+use crate::wiring::{Tenant, Way, Workshop};
 use accounts::Accounts;
 use checklist::Checklist;
 
@@ -32,7 +35,7 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
     let mut workshop = Workshop::new(&config);
     let mut tenants = workshop.tenants(common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
-    let mut lists = look(&config, common, &tenants).await?;
+    let (mut lists, mut missing) = look(&config, common, &tenants).await?;
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
         && !left.is_zero()
         && lists.iter().any(|list| list.wrongs() > 0)
@@ -45,47 +48,59 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
         if config.tenants.iter().any(|one| one.customers.is_some()) {
             // who they are, and what we may do there, can change meanwhile
             tenants = workshop.tenants(common, Sharded::default()).await?;
-        } else {
-            tenants
-                .iter()
-                .for_each(|tenant| tenant.backend.sign_in_anew());
         }
-        lists = look(&config, common, &tenants).await?;
+        for tenant in &tenants {
+            if let Some(graph) = tenant.way.graph() {
+                graph.sign_in_anew();
+            }
+        }
+        (lists, missing) = look(&config, common, &tenants).await?;
     }
     match common.format {
         Format::Json => output::json(&lists)?,
         Format::Table => {
             lists.iter().try_for_each(Checklist::print)?;
             output::line(&conclusion(&lists))?;
+            if lists.iter().any(Checklist::has_missing) {
+                output::line(
+                    "permissions and roles that are missing: `rotation setup` gives them",
+                )?;
+            }
         }
+    }
+    for name in &missing {
+        output::note(&format!("no account {name} in any of these tenants"));
     }
     Ok(if lists.iter().any(|list| list.wrongs() > 0) {
         Exit::Preflight
-    } else if lists.iter().any(Checklist::has_unreached) {
+    } else if !missing.is_empty() || lists.iter().any(Checklist::has_unreached) {
         Exit::Incomplete
     } else {
         Exit::Done
     })
 }
 
-/// The checklists of the store and of each tenant.
+/// The checklists of the store and of each tenant, and the accounts that the command line names and nobody has.
 async fn look(
     config: &Config,
     common: &Common,
     tenants: &[Tenant],
-) -> Result<Vec<Checklist>, Failure> {
+) -> Result<(Vec<Checklist>, Vec<String>), Failure> {
+    let named = Named::new(&common.accounts);
     let mut lists = vec![check_store(config).await?];
-    let check = async |tenant: Tenant| check_in(common, &tenant).await;
-    let at_once = config.engine.tenants_at_once;
-    let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
-    let mut names = HashMap::new();
-    while let Some((mut list, id)) = checks.next().await {
-        if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
-            list.wrong(&configured_twice(&twin));
+    {
+        let check = async |tenant: Tenant| check_in(common, &tenant, &named).await;
+        let at_once = config.engine.tenants_at_once;
+        let mut checks = pin!(in_order(tenants.to_vec(), at_once, check));
+        let mut names = HashMap::new();
+        while let Some((mut list, id)) = checks.next().await {
+            if let Some(twin) = id.and_then(|id| names.insert(id, list.name().to_owned())) {
+                list.wrong(&configured_twice(&twin));
+            }
+            lists.push(list);
         }
-        lists.push(list);
     }
-    Ok(lists)
+    Ok((lists, named.missing()))
 }
 
 fn conclusion(lists: &[Checklist]) -> String {
@@ -113,26 +128,27 @@ async fn check_store(config: &Config) -> Result<Checklist, Failure> {
 async fn check_in(
     common: &Common,
     tenant: &Tenant,
+    named: &Named,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
     if let Some((customer, partner)) = &tenant.customer {
-        list.note(format!(
-            "{}, a customer of {partner}",
-            customer.display_name
-        ));
+        let name = &customer.display_name;
+        list.note(format!("{name}, a customer of {partner}"));
     }
     if let Some(obstacle) = &tenant.obstacle {
         list.wrong(obstacle);
         return (list, tenant.id());
     }
-    let clock_off = time::clock_off(tenant).await;
-    if !check_permissions(tenant, clock_off.as_ref(), &mut list).await {
+    let mut let_in = true;
+    if let Some(graph) = tenant.way.graph() {
+        let_in = graph::check(graph, tenant.lists, &mut list).await;
+    }
+    if let Some(powershell) = tenant.way.powershell() {
+        let_in &= powershell::check(powershell, &mut list).await;
+    }
+    if !let_in {
         return (list, None);
     }
-    if let Some(off) = &clock_off {
-        list.advise(off);
-    }
-    time::check_certificate(tenant, &mut list);
     time::check_relationships(tenant, &mut list);
     let caller = match tenant.backend.caller().await {
         Ok(caller) => caller,
@@ -141,79 +157,33 @@ async fn check_in(
             return (list, None);
         }
     };
-    let as_what = match caller.kind {
-        CallerKind::AppOnly => "an app on its own",
-        CallerKind::Delegated => "an app for a person",
-    };
-    list.take(check_tenant(&tenant.name, &caller));
-    let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
-    list.right(who);
-    check_roles(tenant, &caller, &mut list);
-    let accounts = Accounts::count(common, tenant, &caller).await;
+    if matches!(tenant.way, Way::Domain(_)) {
+        list.take(check_domain(&caller));
+    } else {
+        check_caller(tenant, &caller, &mut list);
+    }
+    let accounts = Accounts::count(common, tenant, &caller, named).await;
     match accounts {
-        Ok(accounts) => accounts.tell(&mut list),
+        Ok(accounts) => accounts.tell(tenant, &mut list),
         Err(error) => list.unless_known(&error),
     }
-    time::check_expiry(tenant, &tenant.policy, &mut list).await;
+    if let Some(graph) = tenant.way.graph() {
+        time::check_expiry(graph, &tenant.policy, &mut list).await;
+    }
     check_throttle(tenant, &mut list);
     let id = caller.tenant;
     (list, Some(id))
 }
 
-/// Whether the tenant let us in.
-async fn check_permissions(
-    tenant: &Tenant,
-    clock_off: Option<&Problem>,
-    list: &mut Checklist,
-) -> bool {
-    let permissions = match tenant.backend.permissions().await {
-        Ok(permissions) => permissions,
-        Err(error) => {
-            let mut problem = problem(&error);
-            if let Some(off) = clock_off {
-                let fix = problem.fix.unwrap_or_default();
-                problem.fix = Some(format!("{}, {fix}", off.message));
-            }
-            list.wrong(&problem);
-            return false;
-        }
+fn check_caller(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
+    let as_what = match caller.kind {
+        CallerKind::AppOnly => "an app on its own",
+        CallerKind::Delegated => "an app for a person",
     };
-    list.right("signing in works");
-    let leasts: Vec<_> = permissions.checks.iter().map(|check| check.least).collect();
-    let mut missing: Vec<(&str, Vec<&str>, String)> = Vec::new();
-    for check in permissions.checks {
-        let (to, least) = (check.to, check.least);
-        match check.held {
-            Some(held) if held == least => {
-                list.right(format!("may {to}: {held}, the least that does"));
-            }
-            Some(held) if leasts.contains(&held.as_str()) => {
-                list.right(format!("may {to}: {held}"));
-            }
-            Some(held) => list.note(format!("may {to}: {held}, where {least} would do")),
-            None if check.units_only => list.note(format!(
-                "cannot {to}, which is needed only where roles are assigned in some: lacks {least}"
-            )),
-            None => match missing.iter_mut().find(|(known, ..)| *known == least) {
-                Some((_, purposes, _)) => purposes.push(to),
-                None => missing.push((least, vec![to], check.fix)),
-            },
-        }
-    }
-    for (permission, purposes, fix) in missing {
-        let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
-        list.missing(permission, &Problem::new(lacks).with_fix(fix));
-    }
-    let mut unneeded = permissions.unneeded;
-    // a partner's list takes one that nothing else does
-    unneeded.retain(|name| tenant.lists.is_none_or(|list| list.permission() != *name));
-    if !unneeded.is_empty() {
-        list.note(format!(
-            "needs none of {}, which whoever steals the credential has too: remove them",
-            unneeded.join(", ")
-        ));
-    }
-    true
+    list.take(check_tenant(&tenant.name, caller));
+    let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
+    list.right(who);
+    check_roles(tenant, caller, list);
 }
 
 fn check_roles(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
@@ -241,8 +211,4 @@ fn check_throttle(tenant: &Tenant, list: &mut Checklist) {
         )),
         None => list.right("not throttled"),
     }
-}
-
-fn problem(error: &BackendError) -> Problem {
-    error.problem().clone()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backend_graph::GraphBackend;
 use jiff::SignedDuration;
 use rotation_core::{Policy, Problem};
 
@@ -19,8 +20,8 @@ const DAY: u64 = 86_400;
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How far this machine's clock is off, if that is too far.
-pub(super) async fn clock_off(tenant: &Tenant) -> Option<Problem> {
-    let ahead = tenant.backend.clock_ahead().await?;
+pub(super) async fn clock_off(graph: &GraphBackend) -> Option<Problem> {
+    let ahead = graph.clock_ahead().await?;
     let off = ahead.unsigned_abs();
     (off > TOLERATED).then(|| {
         let way = if ahead.is_negative() {
@@ -34,8 +35,8 @@ pub(super) async fn clock_off(tenant: &Tenant) -> Option<Problem> {
     })
 }
 
-pub(super) fn check_certificate(tenant: &Tenant, list: &mut Checklist) {
-    let Some(until) = tenant.backend.certificate_expires() else {
+pub(super) fn check_certificate(graph: &GraphBackend, list: &mut Checklist) {
+    let Some(until) = graph.certificate_expires() else {
         return;
     };
     let day = until.strftime("%Y-%m-%d");
@@ -71,9 +72,9 @@ pub(super) fn check_relationships(tenant: &Tenant, list: &mut Checklist) {
 }
 
 /// Passwords that expire sooner than they are rotated.
-pub(super) async fn check_expiry(tenant: &Tenant, policy: &Policy, list: &mut Checklist) {
+pub(super) async fn check_expiry(graph: &GraphBackend, policy: &Policy, list: &mut Checklist) {
     // whether domains may be read was checked before
-    let Ok(domains) = tenant.backend.expiring_passwords().await else {
+    let Ok(domains) = graph.expiring_passwords().await else {
         return;
     };
     if domains.is_empty() {

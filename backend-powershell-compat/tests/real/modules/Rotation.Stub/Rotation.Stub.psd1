@@ -1,0 +1,6 @@
+@{
+    RootModule        = 'Rotation.Stub.psm1'
+    ModuleVersion     = '1.0.0'
+    FunctionsToExport = '*'
+    AliasesToExport   = '*'
+}
