@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
-use zeroize::Zeroizing;
 
 use crate::aadsts::{self, ErrorBody};
 use crate::answer::last_cause;
 use crate::assertion::{NoToken, token_url};
 use crate::form::encode;
+use crate::secret_body;
 use crate::session::{Granted, Refresh, Session};
 
 /// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
@@ -40,11 +41,12 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// person's name, with the delegated permissions of the app.
 ///
 /// Clones are one sign-in: give it to every tenant that the same person acts in, who then signs in once. What it keeps to get
-/// further tokens with stays in memory and is wiped with the last clone.
+/// further tokens with goes to no other authority, stays in memory and is wiped with the last clone.
 #[derive(Clone)]
 pub struct DeviceCode {
     prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
-    session: Arc<Mutex<Session>>,
+    /// By authority: what one gave goes to no other.
+    sessions: Arc<Mutex<HashMap<Url, Session>>>,
 }
 
 /// What a person must be shown in order to sign in.
@@ -66,7 +68,7 @@ impl DeviceCode {
     pub fn new(prompt: impl Fn(&DevicePrompt) + Send + Sync + 'static) -> Self {
         Self {
             prompt: Arc::new(prompt),
-            session: Arc::default(),
+            sessions: Arc::default(),
         }
     }
 }
@@ -129,11 +131,13 @@ impl TokenCredential for Person {
             // not held meanwhile: there may be hundreds of tenants
             match self.redeem(&refresh.0, &scope).await {
                 Ok(granted) => {
-                    let mut session = self.sign_in.session.lock().await;
+                    let mut sessions = self.sign_in.sessions.lock().await;
+                    let session = sessions.entry(self.authority.clone()).or_default();
                     return Ok(session.keep(granted));
                 }
                 Err(Refused::Body(_, body)) if !has_asked && self.wants_a_person(&body) => {
-                    let mut session = self.sign_in.session.lock().await;
+                    let mut sessions = self.sign_in.sessions.lock().await;
+                    let session = sessions.entry(self.authority.clone()).or_default();
                     session.forget(&refresh, &self.tenant, is_lapsed(&body));
                 }
                 Err(refused) => return Err(NoToken::from(refused).into()),
@@ -151,7 +155,8 @@ enum Way {
 impl Person {
     /// What gets a token. If nobody has signed in, somebody is asked to, and nobody else meanwhile.
     async fn refresh(&self, scope: &str, has_asked: &mut bool) -> Result<Way, NoToken> {
-        let mut session = self.sign_in.session.lock().await;
+        let mut sessions = self.sign_in.sessions.lock().await;
+        let session = sessions.entry(self.authority.clone()).or_default();
         if let Some(refresh) = &session.refresh {
             return Ok(Way::Refresh(refresh.clone()));
         }
@@ -212,14 +217,17 @@ impl Person {
         let until = Instant::now() + good_for;
         loop {
             // a server that names no time gets one all the same
-            sleep(interval.max(Duration::from_secs(1))).await;
+            let left = until.saturating_duration_since(Instant::now());
+            sleep(interval.max(Duration::from_secs(1)).min(left)).await;
             if until <= Instant::now() {
                 let why = format!("nobody signed in within {} s", good_for.as_secs());
                 return Err(NoToken::new(why, "start again, and enter the code in time"));
             }
             match self.post(tenant, "token", &form).await {
                 Err(Refused::Body(_, body)) if body.error == "authorization_pending" => {}
-                Err(Refused::Body(_, body)) if body.error == "slow_down" => interval += INTERVAL,
+                Err(Refused::Body(_, body)) if body.error == "slow_down" => {
+                    interval = interval.saturating_add(INTERVAL);
+                }
                 Err(Refused::No(why)) if why.transient => {}
                 answered => return Ok(answered?),
             }
@@ -246,7 +254,7 @@ impl Person {
         let sent = request.body(Bytes::from_owner(encode(fields))).send().await;
         let response = sent.map_err(away)?;
         let status = response.status();
-        let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
+        let body = secret_body::read(response).await.map_err(away)?;
         if status == StatusCode::OK {
             let nonsense = |_| Refused::No(NoToken::new(aadsts::NONSENSE.0, aadsts::NONSENSE.1));
             return serde_json::from_slice(&body).map_err(nonsense);
@@ -285,15 +293,17 @@ mod tests {
     #[test]
     fn what_gets_the_next_token_is_not_shown() {
         let sign_in = DeviceCode::new(|_| {});
-        let mut session = sign_in.session.try_lock().unwrap();
+        let authority = Url::parse("https://login.example").unwrap();
+        let mut sessions = sign_in.sessions.try_lock().unwrap();
+        let session = sessions.entry(authority.clone()).or_default();
         session.refresh = Some(Refresh(Arc::new("hunter2".into())));
-        drop(session);
+        drop(sessions);
         let person = Person {
             sign_in: sign_in.clone(),
             tenant: "contoso.example".to_owned(),
             client_id: String::new(),
             is_asked_here: true,
-            authority: Url::parse("https://login.example").unwrap(),
+            authority,
             http: reqwest::Client::new(),
         };
         let shown = format!("{sign_in:?} {person:?}");

@@ -1,14 +1,15 @@
-use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use rotation_core::{BackendError, Problem, TenantId};
 use serde::Deserialize;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::aadsts::{self, ErrorBody};
 use crate::answer::last_cause;
 use crate::client::Client;
 use crate::retry::PAUSES;
+use crate::secret_body;
 
 /// There is no such tenant (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 const NO_TENANT: u32 = 90_002;
@@ -18,7 +19,7 @@ const NO_TENANT: u32 = 90_002;
 pub(crate) struct Discovered {
     status: StatusCode,
     pub(crate) headers: HeaderMap,
-    body: Bytes,
+    body: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +40,7 @@ impl Discovered {
         let cause = |error: reqwest::Error| last_cause(&error.without_url());
         let response = client.http.get(url).send().await.map_err(cause)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(cause)?;
+        let body = secret_body::read(response).await.map_err(cause)?;
         Ok(Self {
             status,
             headers,

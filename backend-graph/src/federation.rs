@@ -18,6 +18,7 @@ use crate::answer::last_cause;
 use crate::assertion::NoToken;
 use crate::cloud::is_loopback;
 use crate::error::ConfigError;
+use crate::secret_body;
 
 /// A token has a few kilobytes; whatever is larger is another file.
 const LONGEST: usize = 64 * 1024;
@@ -193,7 +194,7 @@ impl Issuer {
             let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             return Err(if busy { error.transient() } else { error });
         }
-        let body = Zeroizing::new(response.bytes().await.map_err(away)?.to_vec());
+        let body = secret_body::read(response).await.map_err(away)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
             let why = format!("{host}'s answer has no token: expected {{\"value\": …}}");
             NoToken::new(why, "check whether a proxy answers in its place")

@@ -77,6 +77,7 @@ mod relationship;
 mod retry;
 mod retry_after;
 mod roles;
+mod secret_body;
 mod session;
 mod setup;
 mod traffic;

@@ -32,7 +32,8 @@ impl Session {
         if let Some(refresh) = granted.refresh_token {
             self.refresh = Some(Refresh(Arc::new(refresh)));
         }
-        let lives = Duration::seconds(granted.expires_in);
+        // a day at most, whatever is said: adding it to a time does not overflow
+        let lives = Duration::seconds(granted.expires_in.clamp(0, 86_400));
         AccessToken::new(
             Secret::new(granted.access_token),
             OffsetDateTime::now_utc() + lives,

@@ -77,7 +77,7 @@ pub(crate) fn accounts(
         AccountQuery::All => streamed::<User>(pool, Vec::new()),
         AccountQuery::Named(references) => {
             let mut seen = HashSet::new();
-            stream::once(async move { gathered::<User>(pool, &references).await })
+            stream::once(async move { gathered::<User>(pool, references).await })
                 .map_ok(|users| stream::iter(users).map(Ok))
                 .try_flatten()
                 .try_filter(move |user| ready(seen.insert(user.id)))
@@ -96,13 +96,13 @@ pub(crate) async fn password_changed(
     pool: &Pool,
     account: &AccountId,
 ) -> Result<Option<Timestamp>, BackendError> {
-    let users: Vec<User> = gathered(pool, &[account.to_string()]).await?;
+    let users: Vec<User> = gathered(pool, vec![account.to_string()]).await?;
     Ok(users.first().and_then(|user| user.password_changed))
 }
 
 /// Who is signed in. The session of a person may do in the directory what the person may.
 pub(crate) async fn caller(pool: &Pool) -> Result<Caller, BackendError> {
-    let identity: Identity = match pool.read(&Ask::Caller).await? {
+    let identity: Identity = match pool.read(Ask::Caller).await? {
         Reply::Done { ok, .. } => serde_json::from_value(ok).map_err(|_| {
             BackendError::Unexpected(Problem::new("the worker does not say who is signed in"))
         })?,

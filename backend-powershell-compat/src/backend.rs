@@ -138,11 +138,11 @@ impl RotationBackend for PowerShellBackend {
             return Outcome::Refused(Refusal::new(RefusalReason::AccountMissing, problem));
         }
         let ask = Ask::Set {
-            account,
+            account: account.to_owned(),
             force_change: request.force_change,
         };
         let secret = Secret::Password(Arc::clone(&request.password));
-        match self.pool.ask(&ask, Some(secret)).await {
+        match self.pool.ask(ask, Some(secret)).await {
             Ok(Reply::Done { ok, .. }) => match serde_json::from_value::<HttpAnswer>(ok) {
                 Ok(answer) => outcome::done(&answer, &place),
                 Err(_) => Outcome::Unknown(Problem::new(format!(

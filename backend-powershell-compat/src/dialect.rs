@@ -100,10 +100,12 @@ impl Dialect {
             Self::AzureAd => include_str!("dialect/azuread.ps1"),
             Self::MicrosoftEntra => concat!(
                 include_str!("dialect/graph-session.ps1"),
+                include_str!("dialect/entra-session.ps1"),
                 include_str!("dialect/microsoft-entra.ps1")
             ),
             Self::MicrosoftEntraAlias => concat!(
                 include_str!("dialect/graph-session.ps1"),
+                include_str!("dialect/entra-session.ps1"),
                 include_str!("dialect/microsoft-entra-alias.ps1")
             ),
             Self::MicrosoftGraph => concat!(
@@ -153,7 +155,10 @@ impl FromStr for Dialect {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::protocol::{Ask, SignInWords, lines};
 
     #[test]
     fn a_dialect_is_found_by_its_name_alone() {
@@ -162,5 +167,129 @@ mod tests {
         }
         let error = "msonline".parse::<Dialect>().unwrap_err();
         assert!(error.to_string().starts_with("dialect: found `msonline`"));
+    }
+
+    /// What follows each `before` in `text`, as far as it is a name.
+    fn names<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
+        let rest = text.split(before).skip(1);
+        let name = |rest: &'a str| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+                .next()
+        };
+        rest.filter_map(name).collect()
+    }
+
+    #[test]
+    fn each_script_does_what_its_dialect_is_asked_and_reads_no_field_that_it_is_not_told() {
+        let words = SignInWords {
+            method: "x",
+            tenant: Some(String::new()),
+            client_id: Some(String::new()),
+            thumbprint: Some(String::new()),
+            environment: Some("x"),
+            user: Some(String::new()),
+            server: Some(String::new()),
+            search_base: Some(String::new()),
+            scopes: vec!["x"],
+        };
+        let text = String::new;
+        let asks = [
+            Ask::Hello {
+                protocol: 1,
+                mark: text(),
+            },
+            Ask::Load {
+                module: "x",
+                major: 1,
+                minimum: "1",
+            },
+            Ask::Connect(words),
+            Ask::Set {
+                account: text(),
+                force_change: true,
+            },
+            Ask::Get { uri: text() },
+            Ask::Users {
+                queries: Vec::new(),
+            },
+        ];
+        let lines =
+            asks.map(|ask| String::from_utf8(lines(1, &ask, Some("x")).unwrap().to_vec()).unwrap());
+        let told = lines.concat();
+        for dialect in Dialect::ALL {
+            let script = dialect.script();
+            let functions = names(&script, "function ");
+            let ops = match dialect {
+                Dialect::ActiveDirectory => vec!["Caller", "Protected", "Users"],
+                Dialect::AzureAd => vec!["Caller", "Users"],
+                _ => vec!["Claims", "Get"],
+            };
+            for op in ops.into_iter().chain(["Connect", "Hello", "Load", "Set"]) {
+                let function = format!("Invoke-Worker{op}");
+                assert!(
+                    functions.contains(function.as_str()),
+                    "{dialect}: {function}"
+                );
+                assert!(
+                    script.contains(&format!("$request.op -eq '{}'", op.to_lowercase())),
+                    "{op}"
+                );
+            }
+            let called = names(&script, "-Worker")
+                .into_iter()
+                .map(|name| format!("-Worker{name}"));
+            for name in called.filter(|name| {
+                ![
+                    "-WorkerCaller",
+                    "-WorkerClaims",
+                    "-WorkerGet",
+                    "-WorkerProtected",
+                    "-WorkerUsers",
+                ]
+                .contains(&name.as_str())
+            }) {
+                assert!(
+                    functions.iter().any(|function| function.ends_with(&name)),
+                    "{dialect}: {name}"
+                );
+            }
+            for field in names(&script, "$Request.").union(&names(&script, "$request.")) {
+                assert!(
+                    told.contains(&format!("\"{field}\":")),
+                    "{dialect}: {field}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_script_tells_every_field_that_is_read() {
+        let common =
+            "protocol powershell edition logging version found category id types message sent set";
+        for (dialect, own) in [
+            (
+                Dialect::ActiveDirectory,
+                "status domain groups account_name user_principal_name display_name enabled created password_last_set sid \
+                 admin_count is_critical primary_group",
+            ),
+            (
+                Dialect::AzureAd,
+                "status tenant is_person roles user_principal_name display_name enabled user_type synced password_changed",
+            ),
+            (
+                Dialect::MicrosoftGraph,
+                "claims status request_id retry_after date body",
+            ),
+        ] {
+            let script = dialect.script();
+            for field in common.split(' ').chain(own.split_whitespace()) {
+                let mut places = script.match_indices(field);
+                let is_told = places.any(|(place, _)| {
+                    let rest = &script[place + field.len()..];
+                    rest.trim_start_matches(' ').starts_with('=')
+                });
+                assert!(is_told, "{dialect}: {field}");
+            }
+        }
     }
 }

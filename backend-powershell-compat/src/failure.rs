@@ -9,10 +9,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::protocol::Record;
-use crate::redact::one_line;
+use crate::redact::{WITHHELD, gives_away, one_line};
 
 /// The longest wait that a number of seconds is taken for.
 const LONGEST_WAIT: u64 = 24 * 60 * 60;
+
+/// What the modules say where an answer has no code.
+const NO_CODE: &str = "UnknownError";
 
 /// What one call of a module came to, if not to what was asked for: the answer of a server, or an error record.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +49,21 @@ pub(crate) struct HttpAnswer {
 }
 
 impl Record {
+    /// Sees to it that nothing of it is repeated, if any of it holds `secret`. What it means can still be told: words of a
+    /// password are in the words of many a refusal by chance.
+    pub(crate) fn withhold(&mut self, secret: &str) {
+        let mut texts = self
+            .types
+            .iter()
+            .chain([&self.category, &self.id, &self.message]);
+        self.is_withheld = texts.any(|text| gives_away(text, secret));
+    }
+
     /// What it says, fit for one line.
     pub(crate) fn words(&self) -> String {
+        if self.is_withheld {
+            return WITHHELD.to_owned();
+        }
         let said = one_line(&self.message);
         let id = one_line(&self.id);
         match (said.is_empty(), id.is_empty()) {
@@ -64,13 +80,17 @@ impl From<Record> for Failure {
     /// (`Status: 404 (NotFound)`, `ErrorCode: Request_ResourceNotFound`, `request-id : …`), and its id begins with the code.
     fn from(record: Record) -> Self {
         let first = record.id.split(',').next().unwrap_or_default();
-        let code = named(&record.message, "ErrorCode").unwrap_or(first);
         let number = first.strip_prefix("ActiveDirectoryServer:");
         let status = named(&record.message, "Status")
             .and_then(|status| status.split_whitespace().next()?.parse().ok());
+        // With a status, what has no code is not Graph's answer but that of somebody in between.
+        let code = match status {
+            Some(_) => named(&record.message, "ErrorCode").unwrap_or_default(),
+            None => first,
+        };
         Self {
             status,
-            code: is_code(code).then(|| code.to_owned()),
+            code: (is_code(code) && code != NO_CODE).then(|| code.to_owned()),
             number: number.and_then(|number| number.parse().ok()),
             words: record.message.to_lowercase(),
             retry_after: named(&record.message, "Retry-After").and_then(wait),
@@ -131,7 +151,8 @@ impl Failure {
 
     /// What was said at `place`. The words of a server are left out, for they may repeat what was sent.
     pub(crate) fn problem(&self, place: &str) -> Problem {
-        let said = match (self.status, &self.code) {
+        let code = self.code.as_ref().filter(|_| !self.record.is_withheld);
+        let said = match (self.status, code) {
             (Some(status), Some(code)) => format!("status {status}, code {code}"),
             (Some(status), None) => format!("status {status}"),
             _ => self.record.words(),
@@ -199,12 +220,38 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_the_secret_is_understood_and_not_repeated() {
+        let message =
+            "Use a better password\nStatus: 400 (BadRequest)\nErrorCode: Request_Tr0ub4dor";
+        for secret in ["better-horse", "Tr0ub4dor"] {
+            let mut record = record("x,y", message);
+            record.withhold(secret);
+            let failure = Failure::from(record.clone());
+            assert_eq!(failure.status, Some(400));
+            assert!(failure.words.contains("better password"));
+            assert_eq!(
+                failure.problem("setting it").to_string(),
+                "setting it: status 400"
+            );
+            assert_eq!(record.words(), WITHHELD);
+        }
+        let mut record = record("x,y", message);
+        record.withhold("nothing of that");
+        assert!(record.words().contains("better"));
+    }
+
+    #[test]
     fn without_details_the_id_tells_the_code() {
         let failure = Failure::from(record("Request_ResourceNotFound,Cmdlet", "no such thing"));
         assert_eq!(failure.code.as_deref(), Some("Request_ResourceNotFound"));
         assert_eq!(failure.status, None);
         let failure = Failure::from(record("ActiveDirectoryServer:1325,Cmdlet", "The password"));
         assert_eq!((failure.number, failure.code), (Some(1325), None));
+        let proxy = "Forbidden\nStatus: 403 (Forbidden)\nErrorCode: UnknownError";
+        for message in [proxy, "Status: 403 (Forbidden)"] {
+            let failure = Failure::from(record("RestException,Cmdlet", message));
+            assert_eq!((failure.status, failure.code), (Some(403), None));
+        }
     }
 
     #[test]

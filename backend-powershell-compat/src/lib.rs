@@ -19,13 +19,14 @@
 //! How a request travels:
 //!
 //! ```text
-//! backend ─► tenant | domain | azuread ─► pool ─► worker ─► protocol ═ stdin ═► pwsh: worker.ps1, dialect, module
+//! backend ─► tenant | domain | azuread ─► pool ─► worker ─► protocol ═ stdin ═► pwsh: worker/*.ps1, dialect/*.ps1, module
 //!    │          (what is concluded)        │        └◄─ ear ◄═══════ stdout ═══════╝
 //!    └─► outcome ◄─ failure ◄──────────────┘
 //!        start: locate ─► worker ─► hello, load, connect ─► diagnosis
 //! ```
 //!
-//! The worker's script is thin: it calls cmdlets and hands on what they say. Whatever is concluded, is concluded here.
+//! The worker's script, one part for all and one for each dialect, is thin: it calls cmdlets and hands on what they say.
+//! Whatever is concluded, is concluded here.
 
 mod azuread;
 mod backend;

@@ -219,8 +219,8 @@ impl Fix {
                  another one in `server`"
             }
             Self::DomainPolicy => {
-                "the domain's password policy, history or minimum age refused it: lengthen the policy's passwords, or \
-                 look at the domain's with Get-ADDefaultDomainPasswordPolicy"
+                "the domain's own password policy refused it: lengthen the policy's passwords; \
+                 Get-ADDefaultDomainPasswordPolicy and Get-ADUserResultantPasswordPolicy show what the domain demands"
             }
             Self::DomainRight => {
                 "delegate the right \"Reset password\" on the account to the caller; accounts of administrators do not \
@@ -267,7 +267,7 @@ mod tests {
             category: category.to_owned(),
             message: message.to_owned(),
             sent: true,
-            set: false,
+            ..Record::default()
         };
         failed(&record.into(), "setting the password of a-1")
     }

@@ -1,8 +1,8 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rotation_core::{BackendError, Outcome, Problem};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -29,11 +29,14 @@ struct Workers {
 
 #[derive(Default)]
 struct State {
-    idle: VecDeque<Worker>,
+    idle: Vec<Worker>,
     /// When the last attempt to start one failed.
     failed: Option<(Instant, BackendError)>,
     diagnosis: Option<Diagnosis>,
 }
+
+/// Ends when whoever asked has left.
+type Left = oneshot::Receiver<()>;
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -47,8 +50,6 @@ pub(crate) enum NoReply {
 struct Taken {
     workers: Arc<Workers>,
     worker: Option<Worker>,
-    /// Whether a request may be under way that nobody waits for.
-    is_busy: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -75,7 +76,7 @@ impl Pool {
     /// The dialect that is spoken; starts a worker to know it.
     pub(crate) async fn dialect(&self) -> Result<Dialect, BackendError> {
         if self.0.choice.get().is_none() {
-            self.take().await?;
+            self.start().await?;
         }
         let choice = self.0.choice.get().map(|choice| choice.dialect);
         choice.ok_or_else(|| BackendError::Unexpected(Problem::new("no dialect was chosen")))
@@ -83,34 +84,31 @@ impl Pool {
 
     /// What the workers run on.
     pub(crate) async fn diagnosis(&self) -> Result<Diagnosis, BackendError> {
-        self.take().await?;
+        self.start().await?;
         let diagnosis = self.0.state().diagnosis.clone();
         diagnosis.ok_or_else(|| BackendError::Unexpected(Problem::new("no worker was diagnosed")))
     }
 
-    /// Asks the next free worker, and another one if it is dead before it has heard anything.
-    pub(crate) async fn ask(
-        &self,
-        ask: &Ask<'_>,
-        secret: Option<Secret>,
-    ) -> Result<Reply, NoReply> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let mut taken = self.take().await.map_err(NoReply::Start)?;
-            let lost = match taken.ask(ask, secret.clone()).await {
-                Ok(reply) => return Ok(reply),
-                Err(lost) => lost,
-            };
-            if matches!(lost, Lost::Written(_)) || attempts == ATTEMPTS {
-                return Err(NoReply::Lost(lost));
-            }
-        }
+    /// Sees that there is a worker.
+    async fn start(&self) -> Result<(), BackendError> {
+        let taken =
+            self.apart(|workers, mut left| async move { workers.take(&mut left).await.map(drop) });
+        taken.await.unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// Asks the next free worker, and another one if it is dead before it has heard anything. Whoever leaves before there
+    /// was a free one has asked nothing.
+    pub(crate) async fn ask(&self, ask: Ask, secret: Option<Secret>) -> Result<Reply, NoReply> {
+        let reply =
+            self.apart(|workers, left| async move { workers.ask(&ask, secret, left).await });
+        // A task that is gone may have got anywhere.
+        let lost = || Err(NoReply::Lost(Lost::Written(stopped().problem().clone())));
+        reply.await.unwrap_or_else(lost)
     }
 
     /// Asks for what changes nothing, and once more if there is no answer.
-    pub(crate) async fn read(&self, ask: &Ask<'_>) -> Result<Reply, BackendError> {
-        match self.ask(ask, None).await {
+    pub(crate) async fn read(&self, ask: Ask) -> Result<Reply, BackendError> {
+        match self.ask(ask.clone(), None).await {
             Ok(reply) => Ok(reply),
             Err(NoReply::Start(error @ BackendError::NotAuthorized(_))) => Err(error),
             Err(NoReply::Start(_) | NoReply::Lost(_)) => Ok(self.ask(ask, None).await?),
@@ -122,38 +120,86 @@ impl Pool {
         self.0.start_one().await
     }
 
-    async fn take(&self) -> Result<Taken, BackendError> {
-        let asked = Instant::now();
-        let permits = Arc::clone(&self.0.permits);
-        let permit = permits.acquire_owned().await.map_err(|_| stopped())?;
-        while let Some(worker) = self.0.next_idle() {
-            if !worker.has_ended() {
-                return Ok(Taken::new(&self.0, worker, permit));
-            }
-        }
-        // It was tried while we waited: many who wait for a program that does not start do not each try.
-        if let Some((at, error)) = &self.0.state().failed
-            && *at > asked
-        {
-            return Err(error.clone());
-        }
-        // In a task of its own, for starting takes longer than some callers wait. The next one finds it started.
-        let workers = Arc::clone(&self.0);
-        let (told, taken) = oneshot::channel();
-        tokio::spawn(async move {
-            let started = workers.start_one().await;
-            let taken = started.map(|worker| Taken::new(&workers, worker, permit));
-            if let Err(error) = &taken {
-                workers.state().failed = Some((Instant::now(), error.clone()));
-            }
-            // Whoever left leaves it to the others.
-            drop(told.send(taken));
-        });
-        taken.await.map_err(|_| stopped())?
+    /// Does `work` in a task of its own, which goes on whether or not its caller is polled or left. A worker that is taken
+    /// is so given back in any case: who waits for one might be what keeps the caller from going on. `None` if the runtime
+    /// shuts down.
+    async fn apart<T, W>(&self, work: impl FnOnce(Arc<Workers>, Left) -> W) -> Option<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
+        let (stays, left) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let done = work(Arc::clone(&self.0), left);
+        tokio::spawn(async move { drop(tell.send(done.await)) });
+        let done = told.await.ok();
+        drop(stays);
+        done
     }
 }
 
 impl Workers {
+    async fn ask(
+        self: Arc<Self>,
+        ask: &Ask,
+        secret: Option<Secret>,
+        mut left: Left,
+    ) -> Result<Reply, NoReply> {
+        let limit = match ask {
+            Ask::Set { .. } => self.config.request_timeout,
+            _ => self.config.read_timeout,
+        };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let taken = Arc::clone(&self)
+                .take(&mut left)
+                .await
+                .map_err(NoReply::Start)?;
+            let Some(worker) = taken.worker.as_ref().filter(|_| !has_left(&mut left)) else {
+                return Err(NoReply::Lost(Lost::NotWritten(Problem::new(
+                    "nobody asks any more",
+                ))));
+            };
+            let lost = match worker.ask(ask, secret.clone(), limit).await {
+                Ok(reply) => return Ok(reply),
+                Err(lost) => lost,
+            };
+            if matches!(lost, Lost::Written(_)) || attempts == ATTEMPTS {
+                return Err(NoReply::Lost(lost));
+            }
+        }
+    }
+
+    /// A worker, as soon as one is free. Starting one is seen through even if whoever asked has left: the next one finds it
+    /// started.
+    async fn take(self: Arc<Self>, left: &mut Left) -> Result<Taken, BackendError> {
+        let asked = Instant::now();
+        let permits = Arc::clone(&self.permits);
+        let permit = tokio::select! {
+            permit = permits.acquire_owned() => permit.map_err(|_| stopped())?,
+            _ = left => return Err(stopped()),
+        };
+        while let Some(worker) = self.next_idle() {
+            if !worker.has_ended() {
+                return Ok(Taken::new(self, worker, permit));
+            }
+        }
+        // It was tried while we waited: many who wait for a program that does not start do not each try.
+        if let Some((at, error)) = &self.state().failed
+            && *at > asked
+        {
+            return Err(error.clone());
+        }
+        match self.start_one().await {
+            Ok(worker) => Ok(Taken::new(self, worker, permit)),
+            Err(error) => {
+                self.state().failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
     async fn start_one(&self) -> Result<Worker, BackendError> {
         let Started {
             worker,
@@ -167,7 +213,7 @@ impl Workers {
     }
 
     fn next_idle(&self) -> Option<Worker> {
-        self.state().idle.pop_back()
+        self.state().idle.pop()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,46 +221,26 @@ impl Workers {
     }
 }
 
+/// Whether whoever asked has left.
+fn has_left(left: &mut Left) -> bool {
+    !matches!(left.try_recv(), Err(TryRecvError::Empty))
+}
+
 impl Taken {
-    fn new(workers: &Arc<Workers>, worker: Worker, permit: OwnedSemaphorePermit) -> Self {
+    fn new(workers: Arc<Workers>, worker: Worker, permit: OwnedSemaphorePermit) -> Self {
         Self {
-            workers: Arc::clone(workers),
+            workers,
             worker: Some(worker),
-            is_busy: false,
             _permit: permit,
         }
-    }
-
-    async fn ask(&mut self, ask: &Ask<'_>, secret: Option<Secret>) -> Result<Reply, Lost> {
-        let Some(worker) = &self.worker else {
-            return Err(Lost::NotWritten(Problem::new("no worker was taken")));
-        };
-        self.is_busy = true;
-        let limit = match ask {
-            Ask::Set { .. } => self.workers.config.request_timeout,
-            _ => self.workers.config.read_timeout,
-        };
-        let reply = worker.ask(ask, secret, limit).await;
-        self.is_busy = false;
-        reply
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let Some(worker) = self.worker.take() else {
-            return;
-        };
-        if worker.has_ended() {
-            return;
-        }
-        let mut state = self.workers.state();
-        // Whoever takes a busy one waits for what it is at, so it comes last.
-        if self.is_busy {
-            state.idle.push_front(worker);
-        } else {
-            state.idle.push_back(worker);
-        }
+        let worker = self.worker.take();
+        let alive = worker.filter(|worker| !worker.has_ended());
+        self.workers.state().idle.extend(alive);
     }
 }
 

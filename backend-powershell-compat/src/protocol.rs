@@ -26,49 +26,49 @@ use zeroize::Zeroizing;
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// What a worker is asked to do.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
-pub(crate) enum Ask<'a> {
+pub(crate) enum Ask {
     /// The base64 text of the caller's own claims.
     Claims,
     /// Signs in; the secret is the credential's, if it has one.
-    Connect(&'a SignInWords),
+    Connect(SignInWords),
     /// Who we are in a domain or in a tenant of the `AzureAD` module.
     Caller,
     /// Reads from Graph, below its root.
     Get {
         /// As `v1.0/users?$top=999`.
-        uri: &'a str,
+        uri: String,
     },
     /// The handshake, before any module is loaded.
     Hello {
         /// [`PROTOCOL`].
         protocol: u32,
         /// What each line of this worker's answers begins with.
-        mark: &'a str,
+        mark: String,
     },
     /// Loads the module.
     Load {
         /// Its name.
-        module: &'a str,
+        module: &'static str,
         /// The only major version we know.
         major: u32,
         /// The least version of it.
-        minimum: &'a str,
+        minimum: &'static str,
     },
     /// Who is protected in a domain: the members of its administrative groups.
     Protected,
     /// Sets one password, which is the secret.
     Set {
         /// The object id.
-        account: &'a str,
+        account: String,
         /// Whether its user must choose another one.
         force_change: bool,
     },
     /// The accounts of a domain or of a tenant of the `AzureAD` module, in parts.
     Users {
         /// Filters of LDAP for a domain; object ids or user names for a tenant, of which none is all.
-        queries: &'a [String],
+        queries: Vec<String>,
     },
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct SignInWords {
 struct Line<'a> {
     id: u64,
     #[serde(flatten)]
-    ask: &'a Ask<'a>,
+    ask: &'a Ask,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     secret: bool,
 }
@@ -114,7 +114,7 @@ struct Line<'a> {
 /// Those of writing JSON.
 pub(crate) fn lines(
     id: u64,
-    ask: &Ask<'_>,
+    ask: &Ask,
     secret: Option<&str>,
 ) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     let is_secret = secret.is_some();
@@ -190,20 +190,23 @@ pub(crate) struct Record {
     pub(crate) sent: bool,
     /// Whether it had succeeded, and something after it failed.
     pub(crate) set: bool,
+    /// Whether some of its words hold a secret, so that none is repeated.
+    #[serde(skip)]
+    pub(crate) is_withheld: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(ask: &Ask<'_>, secret: Option<&str>) -> String {
+    fn text(ask: &Ask, secret: Option<&str>) -> String {
         String::from_utf8(lines(7, ask, secret).unwrap().to_vec()).unwrap()
     }
 
     #[test]
     fn lines_are_ascii_and_the_secret_is_in_one_of_its_own() {
         let set = Ask::Set {
-            account: "a-1",
+            account: "a-1".to_owned(),
             force_change: false,
         };
         assert_eq!(
@@ -214,7 +217,9 @@ mod tests {
             )
         );
         let named = ["O'Brien\"`$(calc);\n\u{e9}\u{1f600}@contoso.com".to_owned()];
-        let users = Ask::Users { queries: &named };
+        let users = Ask::Users {
+            queries: named.to_vec(),
+        };
         assert_eq!(
             text(&users, None),
             concat!(
@@ -227,7 +232,7 @@ mod tests {
     #[test]
     fn the_buffer_of_a_secret_never_grows() {
         let set = Ask::Set {
-            account: "a-1",
+            account: "a-1".to_owned(),
             force_change: true,
         };
         for length in 0..300 {

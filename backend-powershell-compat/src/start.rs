@@ -231,8 +231,9 @@ async fn connect(
         Directory::Tenant(tenant) => of_tenant(tenant, dialect),
     };
     let secret = secret.map(Secret::Credential);
+    let method = words.method;
     match worker
-        .ask(&Ask::Connect(&words), secret, config.start_timeout)
+        .ask(&Ask::Connect(words), secret, config.start_timeout)
         .await
     {
         Ok(Reply::Done { .. }) => Ok(()),
@@ -244,7 +245,7 @@ async fn connect(
                 "ADServerDownException",
             ];
             let may_pass = passes.iter().any(|kind| failure.is_a(kind));
-            let problem = failure.problem(&format!("cannot sign in by {}", words.method));
+            let problem = failure.problem(&format!("cannot sign in by {method}"));
             if may_pass {
                 Err(BackendError::Unavailable(problem))
             } else {

@@ -16,12 +16,12 @@ const AHEAD: usize = 2;
 /// The accounts of a few `queries`.
 pub(crate) async fn gathered<T: DeserializeOwned>(
     pool: &Pool,
-    queries: &[String],
+    queries: Vec<String>,
 ) -> Result<Vec<T>, BackendError> {
     if queries.is_empty() {
         return Ok(Vec::new());
     }
-    match pool.read(&Ask::Users { queries }).await? {
+    match pool.read(Ask::Users { queries }).await? {
         Reply::Done { items, .. } => items.into_iter().map(parse).collect(),
         Reply::Failed(record) => Err(unread(record)),
     }
@@ -38,7 +38,7 @@ pub(crate) fn streamed<T: DeserializeOwned + Send + 'static>(
         let limit = pool.config().read_timeout;
         let (parts, received) = mpsc::channel(AHEAD);
         let asked = tokio::spawn(async move {
-            let ask = Ask::Users { queries: &queries };
+            let ask = Ask::Users { queries };
             worker.stream(&ask, limit, parts).await
         });
         Ok::<_, BackendError>(stream::try_unfold((received, Some(asked)), next))

@@ -6,7 +6,10 @@ use std::time::Duration;
 use backend_graph::{Cloud, Credential, DeviceCode, DevicePrompt, GraphBackend, GraphConfig};
 use entra_sim::{App, Config, Effect, Endpoint, Fault, Role, Server, Tenant, User};
 use rotation_core::{BackendError, CallerKind, RotationBackend};
+use serde_json::json;
 use uuid::Uuid;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const APP: Uuid = Uuid::from_u128(0x0a11);
 const DOMAIN: &str = "contoso.example";
@@ -189,4 +192,66 @@ async fn a_tenant_that_demands_more_of_a_guest_is_signed_in_to_itself() {
     desk.server.add_fault(demanding.tenant(DOMAIN).once());
     desk.backend(DOMAIN).caller().await.unwrap();
     assert_eq!(desk.prompts(), 2);
+}
+
+/// An authority of somebody else, or one that answers what none does.
+async fn authority(asked: serde_json::Value, granted: serde_json::Value) -> MockServer {
+    let server = MockServer::start().await;
+    for (at, answer) in [("devicecode", asked), ("token", granted)] {
+        let answer = ResponseTemplate::new(200).set_body_json(answer);
+        let asked = Mock::given(path(format!("/{DOMAIN}/oauth2/v2.0/{at}")));
+        asked.respond_with(answer).mount(&server).await;
+    }
+    server
+}
+
+fn asked(interval: u64, expires_in: u64) -> serde_json::Value {
+    json!({
+        "device_code": "d", "user_code": "u", "verification_uri": "https://page.example",
+        "expires_in": expires_in, "interval": interval,
+    })
+}
+
+fn at(authority: &MockServer, sign_in: &DeviceCode) -> GraphBackend {
+    let cloud = Cloud::custom(&authority.uri(), &authority.uri(), None).unwrap();
+    let credential = Credential::DeviceCode(sign_in.clone());
+    GraphBackend::new(GraphConfig::new(DOMAIN, APP.to_string(), credential).with_cloud(cloud))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn hostile_times_of_an_authority_do_no_harm() {
+    let granted = json!({"access_token": "opaque", "expires_in": i64::MAX});
+    let endless = authority(asked(0, 900), granted.clone()).await;
+    let error = at(&endless, &DeviceCode::new(|_| {}))
+        .caller()
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("opaque"), "{error}");
+    let never = authority(asked(u64::MAX, 1), granted).await;
+    let error = said(
+        at(&never, &DeviceCode::new(|_| {}))
+            .caller()
+            .await
+            .unwrap_err(),
+    );
+    assert!(error.contains("nobody signed in within 1 s"), "{error}");
+}
+
+#[tokio::test]
+async fn what_one_authority_gave_is_not_shown_to_another() {
+    let granted =
+        json!({"access_token": "opaque", "expires_in": 10, "refresh_token": "of the first"});
+    let (first, second) = (
+        authority(asked(0, 900), granted.clone()).await,
+        authority(asked(0, 900), granted).await,
+    );
+    let sign_in = DeviceCode::new(|_| {});
+    for server in [&first, &second] {
+        at(server, &sign_in).caller().await.unwrap_err();
+    }
+    for request in second.received_requests().await.unwrap() {
+        let body = String::from_utf8(request.body).unwrap();
+        assert!(!body.contains("refresh_token"), "{body}");
+    }
 }

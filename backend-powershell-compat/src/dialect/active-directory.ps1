@@ -1,5 +1,8 @@
 # ActiveDirectory. Everything is asked of one domain controller: what it has changed, others see only later.
 
+# No drive: making one asks whichever domain controller is near.
+$env:ADPS_LoadDefaultDrive = '0'
+
 function Invoke-WorkerConnect($Request) {
     $common = @{
         Server      = [string]$Request.server

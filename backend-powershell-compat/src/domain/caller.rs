@@ -30,7 +30,7 @@ struct Identity {
 
 /// Who asks, in the words of the engine.
 pub(crate) async fn caller(pool: &Pool, domain: &Domain) -> Result<Caller, BackendError> {
-    match pool.read(&Ask::Caller).await? {
+    match pool.read(Ask::Caller).await? {
         Reply::Done { ok, .. } => {
             let identity: Identity = serde_json::from_value(ok).map_err(|_| {
                 BackendError::Unexpected(Problem::new("the worker does not say who it runs as"))

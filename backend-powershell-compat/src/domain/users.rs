@@ -80,7 +80,7 @@ fn named<'a>(pool: &'a Pool, references: &[String]) -> BoxStream<'a, Result<User
     let parts: Vec<Vec<String>> = filters.chunks(AT_ONCE).map(<[_]>::to_vec).collect();
     let mut seen = HashSet::new();
     stream::iter(parts)
-        .then(move |part| async move { gathered::<User>(pool, &part).await })
+        .then(move |part| async move { gathered::<User>(pool, part).await })
         .map_ok(|users| stream::iter(users).map(Ok))
         .try_flatten()
         // An account may be named twice, by id and by user name.
@@ -93,13 +93,13 @@ pub(crate) async fn password_changed(
     pool: &Pool,
     account: &AccountId,
 ) -> Result<Option<Timestamp>, BackendError> {
-    let users: Vec<User> = gathered(pool, &[filter::named(account.as_str())]).await?;
+    let users: Vec<User> = gathered(pool, vec![filter::named(account.as_str())]).await?;
     Ok(users.first().and_then(User::password_changed))
 }
 
 impl Protected {
     async fn read(pool: &Pool) -> Result<Self, BackendError> {
-        let ids: Result<_, serde_json::Error> = match pool.read(&Ask::Protected).await? {
+        let ids: Result<_, serde_json::Error> = match pool.read(Ask::Protected).await? {
             Reply::Done { items, .. } => items.into_iter().map(serde_json::from_value).collect(),
             Reply::Failed(record) => return Err(unread(record)),
         };

@@ -33,7 +33,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     pub(crate) async fn read(graph: Graph<'_>) -> Result<Self, BackendError> {
-        let claims = match graph.ask(&Ask::Claims).await? {
+        let claims = match graph.ask(Ask::Claims).await? {
             Reply::Done { ok, .. } => Self::parse(&ok),
             Reply::Failed(record) => {
                 let problem = Failure::from(record).problem("cannot see who is signed in");

@@ -56,7 +56,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Asks a worker for something else.
-    pub(crate) async fn ask(self, ask: &Ask<'_>) -> Result<Reply, BackendError> {
+    pub(crate) async fn ask(self, ask: Ask) -> Result<Reply, BackendError> {
         self.pool.read(ask).await
     }
 
@@ -110,7 +110,7 @@ impl<'a> Graph<'a> {
         let uri = format!("{VERSION}{path}");
         let mut pause = PAUSE;
         for attempt in 1.. {
-            let failure = match self.ask(&Ask::Get { uri: &uri }).await? {
+            let failure = match self.ask(Ask::Get { uri: uri.clone() }).await? {
                 Reply::Done { ok, .. } => {
                     let answer: HttpAnswer = serde_json::from_value(ok).map_err(|_| {
                         let message =

@@ -9,6 +9,8 @@ $InformationPreference = 'SilentlyContinue'
 # What modules write for debugging holds the bodies of requests.
 $DebugPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
+# What only says what it would do must not be taken for done.
+$WhatIfPreference = $false
 # Windows PowerShell 5.1 would write an array as an object with a count.
 Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 

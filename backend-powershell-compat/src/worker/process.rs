@@ -11,24 +11,24 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::End;
+use super::end::End;
 use crate::ear::{Ear, Heard};
 use crate::overheard::Overheard;
 
 /// How long a process may take to end by itself once it closed a pipe, or was told to end.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// What the process runs: it reads the worker's script from its first line, since a command line has a limit and is no
 /// place for what is long. It is constant, so the arguments tell nothing.
 const BOOTSTRAP: &str = include_str!("bootstrap.ps1");
 
-pub(crate) struct Pipes {
+pub(super) struct Pipes {
     pub(super) stdin: ChildStdin,
     pub(super) stdout: ChildStdout,
     pub(super) stderr: ChildStderr,
 }
 
-pub(crate) fn spawn(program: &Path) -> io::Result<(Child, Pipes)> {
+pub(super) fn spawn(program: &Path) -> io::Result<(Child, Pipes)> {
     let mut command = Command::new(program);
     command
         .args(["-NoLogo", "-NoProfile", "-NonInteractive", "-Command"])
@@ -99,7 +99,7 @@ pub(super) async fn finish(mut child: Child, end: End) -> End {
 }
 
 /// Why `program` could not be started.
-pub(crate) fn cannot_start(program: &Path, error: &io::Error) -> Problem {
+pub(super) fn cannot_start(program: &Path, error: &io::Error) -> Problem {
     let problem = Problem::new(format!("cannot start {}: {error}", program.display()));
     problem.with_fix(match error.kind() {
         io::ErrorKind::NotFound => {

@@ -200,7 +200,7 @@ async fn never_lost_at_whatever_step_workers_are_killed() {
             }
         }
     }
-    println!("{kills} workers killed at a step");
+    println!("{kills} points at which workers were killed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use backend_powershell_compat::{Dialect, PowerShellBackend};
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use rotation_core::{AccountQuery, Outcome, RotationBackend};
+use rotation_core::{AccountQuery, Outcome, RefusalReason, RotationBackend};
 use serde_json::json;
 
 use crate::workshop::{DIALECTS, PASSWORD, Workshop, gone, id, request, told};
@@ -228,4 +228,23 @@ async fn a_domain_controller_that_is_down_is_told_from_one_that_lost_the_connect
         unreachable!()
     };
     assert!(problem.fix.is_some());
+}
+
+#[tokio::test]
+async fn a_refusal_whose_words_resemble_the_password_is_a_refusal() {
+    for dialect in DIALECTS {
+        let workshop = Workshop::new().await;
+        let backend = workshop.backend(dialect);
+        let outcome = backend
+            .set_password(&request(&workshop.first(), "passwor"))
+            .await;
+        let Outcome::Refused(refusal) = &outcome else {
+            panic!("{dialect}: {outcome:?}");
+        };
+        assert_eq!(refusal.reason, RefusalReason::Password, "{dialect}");
+        assert!(
+            !refusal.problem.message.contains("passwor "),
+            "{dialect}: {outcome:?}"
+        );
+    }
 }

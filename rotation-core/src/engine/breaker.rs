@@ -26,7 +26,7 @@ impl<'a> Breaker<'a> {
     pub(super) fn allows(&self, under_way: usize, most: usize) -> bool {
         let begun = self.tried + under_way as u64;
         let canary_done = self.tried >= self.policy.canary;
-        // what is under way when things go wrong fails as a whole: never more than twice what went well
+        // what is under way when things go wrong fails as a whole: but for the first few never more than twice what went well
         let went_well = self.tried - self.failures;
         let proved = usize::try_from(2 * went_well).unwrap_or(usize::MAX);
         let most = most.min(proved.max(UNPROVED));

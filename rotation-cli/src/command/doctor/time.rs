@@ -87,7 +87,7 @@ pub(super) async fn check_expiry(graph: &GraphBackend, policy: &Policy, list: &m
         if age.as_secs() / DAY < u64::from(days) {
             list.right(format!("{says}, and are rotated sooner"));
         } else {
-            let says = format!("{says}, and are rotated after {}", age.as_secs() / DAY);
+            let says = format!("{says}, and are rotated after {} days", age.as_secs() / DAY);
             let fix = "set a shorter `max_age`, or let them never expire: Microsoft 365 admin center, Settings, Security & privacy";
             list.advise(&Problem::new(says).with_fix(fix));
         }
