@@ -20,6 +20,9 @@ use super::graph::{Answer, Graph, encoded};
 
 const ARGUMENTS: [&str; 4] = ["-NoLogo", "-NoProfile", "-NonInteractive", "-Command"];
 
+/// Whoever asks a domain.
+const CALLER: &str = "cccccccc-0000-0000-0000-000000000001";
+
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -228,6 +231,12 @@ impl Fake {
                     self.print(&"progress ".repeat(1 << 14));
                 }
             }
+            "endless-parts" => {
+                let part = json!(["x".repeat(1 << 20)]);
+                loop {
+                    self.answer(self.id, "part", &part);
+                }
+            }
             "warns" => self.print("WARNING: \u{1b}[31mthis\u{1b}[0m is slow\r\nVERBOSE: x"),
             "betrays" => {
                 let secret = secret.unwrap();
@@ -265,6 +274,7 @@ impl Fake {
                 self.print(&format!("\n{} {{\"id\":{},\"ok\":{{", self.mark, self.id));
                 sleep(FOREVER);
             }
+            "part" => self.answer(self.id, "part", &json!([])),
             "prose" => self.print(&format!("\n{} all done!\n", self.mark)),
             "other-id" => self.answer(self.id + 1, "ok", ok.unwrap()),
             "earlier-id" => self.answer(self.id - 1, "ok", ok.unwrap()),
@@ -316,7 +326,10 @@ impl Fake {
             "load" => self.load(&text("module"), request["major"].as_u64().unwrap()),
             "connect" => self.connect(request, secret),
             "claims" => Ok(json!({"claims": self.graph()?.claims()})),
-            "get" => Ok(http(&self.graph()?.get(&text("uri")).map_err(lost)?)),
+            "get" => match self.settings["circle"].as_str() {
+                Some(of) if text("uri").contains(of) => Ok(circle(&text("uri"))),
+                _ => Ok(http(&self.graph()?.get(&text("uri")).map_err(lost)?)),
+            },
             "set" => self.set(
                 &text("account"),
                 secret.unwrap(),
@@ -330,12 +343,12 @@ impl Fake {
             }
             "caller" if self.is_domain() => Ok(json!({
                 "domain": self.text("tenant"),
-                "id": "cccccccc-0000-0000-0000-000000000001",
+                "id": CALLER,
                 "groups": self.settings["groups"],
             })),
             "caller" => Ok(json!({
                 "tenant": self.text("tenant"),
-                "id": "cccccccc-0000-0000-0000-000000000001",
+                "id": CALLER,
                 "is_person": true,
                 "roles": ["fe930be7-5e62-47db-91af-98c3a49a38b1"],
             })),
@@ -397,6 +410,9 @@ impl Fake {
 
     fn set(&self, account: &str, password: &str, force: bool) -> Result<Value, Record> {
         let graph = self.graph()?;
+        if self.is_domain() {
+            self.reach(account)?;
+        }
         if self.is_domain() && account.to_uppercase().starts_with("S-1-") {
             // the domain of a tenant whose accounts are synced from it
             let (tenant, token) = (self.text("tenant"), self.text("control_token"));
@@ -438,6 +454,30 @@ impl Fake {
         } else {
             of_graph(&answer)
         })
+    }
+
+    /// What the worker refuses of itself in a domain.
+    fn reach(&self, account: &str) -> Result<(), Record> {
+        let is_among = |name: &str, wanted: &dyn Fn(&str) -> bool| {
+            let mut values = self.settings[name].as_array().into_iter().flatten();
+            values.any(|value| wanted(value.as_str().unwrap()))
+        };
+        let is_it = |id: &str| id.eq_ignore_ascii_case(account);
+        let is_admin = is_among("groups", &|sid| {
+            sid == "S-1-5-32-544" || sid.ends_with("-512") || sid.ends_with("-519")
+        });
+        let id = if is_it(CALLER) || is_among("own", &is_it) {
+            "RotationOwnAccount"
+        } else if account.ends_with("-502") {
+            "RotationKrbtgt"
+        } else if !is_admin && is_among("protected", &is_it) {
+            "RotationProtected"
+        } else {
+            return Ok(());
+        };
+        let mut record = Record::new("UnauthorizedAccessException", "out of reach");
+        record.id = id.to_owned();
+        Err(record)
     }
 
     /// All users, or those that are named.
@@ -541,6 +581,17 @@ fn sought(filter: &str) -> Option<String> {
         }
     }
     Some(String::from_utf8(bytes).unwrap())
+}
+
+/// A page without items, which names another one that names this one.
+fn circle(uri: &str) -> Value {
+    let other = match uri.strip_suffix("&$skiptoken=b") {
+        Some(first) => format!("{first}&$skiptoken=c"),
+        None => format!("{}&$skiptoken=b", uri.trim_end_matches("&$skiptoken=c")),
+    };
+    let body =
+        json!({"value": [], "@odata.nextLink": format!("https://graph.microsoft.com/{other}")});
+    json!({"status": 200, "body": body.to_string()})
 }
 
 /// What is handed on of an answer of Graph.

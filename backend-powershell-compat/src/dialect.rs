@@ -75,8 +75,10 @@ impl Dialect {
             Self::MicrosoftEntra | Self::MicrosoftEntraAlias => (
                 "Microsoft.Entra.Users",
                 1,
-                "1.0",
-                "Install-Module Microsoft.Entra -MinimumVersion 1.0 -MaximumVersion 1.999 -Scope CurrentUser",
+                // the first with Set-EntraUserPasswordProfile
+                // (https://learn.microsoft.com/powershell/entra-powershell/whats-new)
+                "1.0.11",
+                "Install-Module Microsoft.Entra -MinimumVersion 1.0.11 -MaximumVersion 1.999 -Scope CurrentUser",
             ),
             Self::MicrosoftGraph => (
                 "Microsoft.Graph.Users",

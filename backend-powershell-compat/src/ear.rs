@@ -88,7 +88,10 @@ impl Ear {
                 .into_iter()
                 .next()
             {
-                Some(Ok(answer)) => Some(Heard::Answer(answer)),
+                Some(Ok(said)) => Some(Heard::Answer(Answer {
+                    length: answer.len(),
+                    ..said
+                })),
                 _ => Some(Heard::Nonsense("a line that is no answer")),
             },
             None => {

@@ -30,8 +30,9 @@ pub trait SyncedFrom: Send + Sync {
 /// change time is the tenant's, also of synced accounts; and give it more than the two minutes of a cycle
 /// (`EngineOptions::verify_timeout`).
 ///
-/// The policy decides whether synced accounts are rotated at all, and the tenant's roles decide who may: the domain may refuse
-/// more.
+/// The policy decides whether synced accounts are rotated at all, and the tenant's roles decide who may. They say nothing of
+/// the domain, so the worker there refuses the caller's own account, `krbtgt`, and whoever the domain protects unless its
+/// caller administers the domain; and the domain controller may refuse more.
 #[derive(Clone)]
 pub struct HybridBackend {
     tenant: Arc<dyn RotationBackend>,

@@ -66,11 +66,14 @@ enum Fix {
     DomainRight,
     Gone,
     InBetween,
+    Krbtgt,
     LookUp,
     OnPremises,
     Outage,
+    OwnAccount,
     Password,
     PermissionOrRole,
+    Protected,
     RestrictedUnit,
     Token,
 }
@@ -116,6 +119,10 @@ const ROWS: &[Row] = &[
     row(Unsaid,   Code("TooManyRequests"),                  Throttled { ambiguous: false }),
     // No token, so no request.
     row(Unsaid,   Kind("AuthenticationFailedException"),    NotSent(Fix::Token)),
+    // The worker's own refusals in a domain.
+    row(Unsaid,   Code("RotationKrbtgt"),                   Refused(NotAllowed, Fix::Krbtgt)),
+    row(Unsaid,   Code("RotationOwnAccount"),               Refused(NotAllowed, Fix::OwnAccount)),
+    row(Unsaid,   Code("RotationProtected"),                Refused(NotAllowed, Fix::Protected)),
     // A domain controller: password restriction, access denied, no such user or object, constraint violation.
     row(Unsaid,   Number(1325),                             Refused(Password, Fix::DomainPolicy)),
     row(Unsaid,   Kind("ADPasswordComplexityException"),    Refused(Password, Fix::DomainPolicy)),
@@ -232,17 +239,28 @@ impl Fix {
             Self::InBetween => {
                 "somebody answers in Graph's place: check the proxy and `environment`"
             }
+            Self::Krbtgt => {
+                "leave it out: it is reset by a procedure of its own, \
+                 https://learn.microsoft.com/windows-server/identity/ad-ds/manage/forest-recovery-guide/ad-forest-recovery-reset-the-krbtgt-password"
+            }
             Self::LookUp => "look the code up at https://learn.microsoft.com/graph/errors",
             Self::OnPremises => {
                 "its password lives on premises: rotate it there, as an account of the domain, or leave such accounts out by `synced = \"skip\"`"
             }
             Self::Outage => "the next attempt may tell; if it lasts, run the cmdlet by hand",
+            Self::OwnAccount => {
+                "leave it out, or rotate it as somebody else: a caller that loses its own password is locked out"
+            }
             Self::Password => {
                 "a fresh password may pass; if several do not, lengthen the policy or exclude words that the tenant bans"
             }
             Self::PermissionOrRole => {
                 "give the caller the permission User-PasswordProfile.ReadWrite.All and a role that reaches the account, \
                  such as User Administrator; `rotation explain` tells which"
+            }
+            Self::Protected => {
+                "leave it out, or rotate it as a member of Domain Admins, Enterprise Admins or Administrators: nobody else \
+                 reaches those that the domain protects"
             }
             Self::RestrictedUnit => {
                 "the account is in a restricted management administrative unit: assign the caller's role at the scope \
@@ -401,6 +419,26 @@ mod tests {
         ] {
             let outcome = of(id, &format!("{ad}{kind}"), category, &message);
             assert_eq!(told(&outcome), expected, "{id} {kind} {message}");
+        }
+    }
+
+    #[test]
+    fn what_the_worker_refuses_in_a_domain_is_a_refusal_that_was_not_sent() {
+        let script = crate::Dialect::ActiveDirectory.script();
+        for id in ["RotationKrbtgt", "RotationOwnAccount", "RotationProtected"] {
+            assert!(
+                script.contains(&format!("New-WorkerRefusal '{id}'")),
+                "{id}"
+            );
+            let record = Record {
+                id: id.to_owned(),
+                types: vec!["System.UnauthorizedAccessException".to_owned()],
+                ..Record::default()
+            };
+            let outcome = failed(&record.into(), "x");
+            assert_eq!(told(&outcome), "refused: NotAllowed", "{id}");
+            let text = format!("{outcome:?}");
+            assert!(text.contains("leave it out"), "{text}");
         }
     }
 

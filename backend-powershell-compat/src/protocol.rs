@@ -99,6 +99,13 @@ pub(crate) struct SignInWords {
     pub(crate) scopes: Vec<&'static str>,
 }
 
+impl Ask {
+    /// Whether items come in parts before the answer.
+    pub(crate) fn has_parts(&self) -> bool {
+        matches!(self, Self::Protected | Self::Users { .. })
+    }
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     id: u64,
@@ -158,6 +165,9 @@ fn ascii(json: &str) -> String {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) id: u64,
+    /// How many bytes it was told in.
+    #[serde(skip)]
+    pub(crate) length: usize,
     #[serde(flatten)]
     pub(crate) says: Says,
 }
@@ -186,13 +196,18 @@ pub(crate) struct Record {
     pub(crate) types: Vec<String>,
     /// Their messages and the details, which may repeat what was sent.
     pub(crate) message: String,
-    /// Whether the cmdlet that changes a password was called: before, nothing was sent.
+    /// Whether the cmdlet that changes a password was called: before, nothing was sent. What does not say so may have been.
+    #[serde(default = "may_be_sent")]
     pub(crate) sent: bool,
     /// Whether it had succeeded, and something after it failed.
     pub(crate) set: bool,
     /// Whether some of its words hold a secret, so that none is repeated.
     #[serde(skip)]
     pub(crate) is_withheld: bool,
+}
+
+fn may_be_sent() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -250,6 +265,10 @@ mod tests {
         assert!(matches!(says(r#"{"id":1,"ok":{}}"#), Ok(Says::Ok(_))));
         let error = says(r#"{"id":1,"error":{"id":"X,Y","sent":true,"new":1}}"#);
         assert!(matches!(error, Ok(Says::Error(record)) if record.sent && record.id == "X,Y"));
+        for (record, sent) in [("{}", true), (r#"{"sent":false}"#, false)] {
+            let error = says(&format!(r#"{{"id":1,"error":{record}}}"#));
+            assert!(matches!(error, Ok(Says::Error(record)) if record.sent == sent));
+        }
         for line in [
             r#"{"id":1}"#,
             r#"{"ok":{}}"#,

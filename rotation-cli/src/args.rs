@@ -263,12 +263,12 @@ pub(crate) struct Setup {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) through: Through,
 
-    /// Why, for whoever reviews the assignment; with --through pim
-    #[arg(long, value_name = "TEXT", required_if_eq("through", "pim"))]
+    /// Why, for whoever reviews the assignment; with --through pim, which wants it unless it takes away
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     pub(crate) justification: Option<String>,
 
     /// How long the assignment lasts, such as 180d; with --through pim [default: without an end]
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = lasting)]
     pub(crate) lasts: Option<Duration>,
 
     /// Who acts: azure-cli, device-code or managed-identity, instead of whoever `[setup]` names
@@ -342,6 +342,23 @@ fn role(text: &str) -> Result<RoleId, String> {
     ];
     let named = role_named(text).filter(|role| known.contains(role));
     named.ok_or_else(|| format!("expected \"{}\" or \"{}\"", known[0], known[1]))
+}
+
+/// Some words, and not only space.
+fn words(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("expected some words, such as the number of a ticket".to_owned()),
+        words => Ok(words.to_owned()),
+    }
+}
+
+fn lasting(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(length) if length.as_secs() == 0 => {
+            Err("expected some time, such as 180d; without --for there is no end".to_owned())
+        }
+        length => length.map_err(|error| error.to_string()),
+    }
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {

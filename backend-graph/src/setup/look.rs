@@ -10,7 +10,7 @@ use super::present::{Granted, Group, Present, RoleRow};
 use super::request::GRAPH_APP;
 use super::wanted::{Through, Wanted};
 use crate::answer::Need;
-use crate::claims;
+use crate::claims::{self, Claims};
 use crate::client::Client;
 use crate::groups::{self, READ_GROUPS};
 use crate::page::Pages;
@@ -60,7 +60,7 @@ struct GroupRow {
 impl Present {
     /// Asks the tenant.
     pub(super) async fn read(client: &Arc<Client>, wanted: &Wanted) -> Result<Self, BackendError> {
-        let tenant = claims::read(client).await?.tid;
+        let Claims { tid, oid, .. } = claims::read(client).await?;
         let graph = service_principal(client, GRAPH_APP, "id,appRoles").await?;
         let graph = graph.ok_or_else(|| {
             let problem = Problem::new("the tenant has no service principal of Microsoft Graph");
@@ -81,12 +81,12 @@ impl Present {
         let select = "id,appOwnerOrganizationId";
         if let Some(app) = service_principal(client, &wanted.client_id, select).await? {
             present.principal = Some(app.id);
-            present.home = app.app_owner_organization_id == Some(tenant);
+            present.home = app.app_owner_organization_id == Some(tid);
             present.read_grants(client, app.id).await?;
             present.read_roles(client, app.id).await?;
         }
         if wanted.through == Through::Group {
-            present.read_group(client).await?;
+            present.read_group(client, oid).await?;
         }
         Ok(present)
     }
@@ -132,7 +132,9 @@ impl Present {
         Ok(())
     }
 
-    async fn read_group(&mut self, client: &Arc<Client>) -> Result<(), BackendError> {
+    /// Whoever acts may own the group, having created it, and could assign itself any role. Graph lists no service principals
+    /// among the owners (<https://learn.microsoft.com/graph/api/group-list-owners>).
+    async fn read_group(&mut self, client: &Arc<Client>, acting: Uuid) -> Result<(), BackendError> {
         let name = self.wanted.group_name();
         let query = format!("$filter=displayName eq '{name}'&$select=id,isAssignableToRole");
         let rows: Vec<GroupRow> = all(client, &["groups"], &query, &READ_GROUPS).await?;
@@ -160,12 +162,14 @@ impl Present {
             .map(|member| member.id)
             .collect::<BTreeSet<_>>();
         members.extend(groups::apps(client, id).await?);
+        let owners = groups::people(client, id, "owners").await?;
         let member = self.principal.is_some_and(|app| members.remove(&app));
         self.group = Some(Group {
             id,
             member,
             holds_more,
             shared: !members.is_empty(),
+            owned: owners.iter().any(|owner| owner.id != acting),
         });
         Ok(())
     }

@@ -62,8 +62,9 @@ impl Setup {
     /// Prepares to bring `wanted` into the tenant of `config`. Nothing is sent yet.
     ///
     /// # Errors
-    /// As [`GraphBackend::new`](crate::GraphBackend::new).
+    /// As [`GraphBackend::new`](crate::GraphBackend::new), and for a `client_id` in `wanted` that is no GUID.
     pub fn new(config: &GraphConfig, wanted: Wanted) -> Result<Self, ConfigError> {
+        wanted.check()?;
         let client = Arc::new(Client::new(config)?);
         Ok(Self { client, wanted })
     }
@@ -102,11 +103,8 @@ impl Setup {
         {
             return Err(unknown(name));
         }
-        if *step == Step::Member && present.group.is_some_and(|group| group.holds_more) {
-            let problem = Problem::new(format!(
-                "{doing}: the group holds other roles too, which the app would come to hold"
-            ));
-            let fix = "take them away from the group, or rename it: then another one is created";
+        if let Some((why, fix)) = present.forbids(step) {
+            let problem = Problem::new(format!("{doing}: {why}"));
             return Err(BackendError::Unexpected(problem.with_fix(fix)));
         }
         let app_role = |name: &str| {
@@ -160,12 +158,13 @@ impl Setup {
             }
             Step::Group => Request::delete(&["groups", group]),
             Step::Role => match &self.wanted.through {
-                Through::Pim { justification, .. } => Request::requesting(
-                    "adminRemove",
-                    self.wanted.role,
-                    principal,
-                    &json!({"justification": justification}),
-                ),
+                Through::Pim { justification, .. } => {
+                    let why = match justification.as_str() {
+                        "" => json!({}),
+                        why => json!({"justification": why}),
+                    };
+                    Request::requesting("adminRemove", self.wanted.role, principal, &why)
+                }
                 Through::Direct | Through::Group => {
                     let assignment = present.role_assignment()?;
                     let path = ["roleManagement", "directory", "roleAssignments", assignment];

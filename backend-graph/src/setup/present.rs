@@ -42,6 +42,8 @@ pub(super) struct Group {
     pub(super) holds_more: bool,
     /// Whether somebody or something else is in it, too.
     pub(super) shared: bool,
+    /// Whether somebody owns it who is not the one that acts.
+    pub(super) owned: bool,
 }
 
 impl Group {
@@ -51,6 +53,30 @@ impl Group {
             member: false,
             holds_more: false,
             shared: false,
+            owned: false,
+        }
+    }
+
+    /// Why doing `step` would give somebody more than is wanted, and what to do about that. Who owns a group can put
+    /// themselves into it.
+    fn forbids(self, step: &Step) -> Option<(&'static str, &'static str)> {
+        let gives_the_role = *step == Step::Role;
+        match self {
+            Self {
+                holds_more: true, ..
+            } if gives_the_role || *step == Step::Member => Some((
+                "the group holds other roles too, which the app would come to hold",
+                "take them away from the group, or rename it: then another one is created",
+            )),
+            Self { shared: true, .. } if gives_the_role => Some((
+                "there are others in the group, who would come to hold the role",
+                "take them out of the group, or rename it: then another one is created",
+            )),
+            Self { owned: true, .. } if gives_the_role => Some((
+                "the group has owners, who could put themselves into it and come to hold the role",
+                "take them away from the group, or rename it: then another one is created",
+            )),
+            _ => None,
         }
     }
 }
@@ -84,6 +110,28 @@ impl Present {
             steps.push(Step::Member);
         }
         steps
+    }
+
+    /// What to know before that is done, in words: which group is used that is there already.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let missing = self.missing();
+        let uses = |step: &&Step| matches!(step, Step::Role | Step::Member);
+        let Some(step) = missing.iter().find(uses).filter(|_| self.group.is_some()) else {
+            return Vec::new();
+        };
+        let name = self.wanted.group_name();
+        vec![match self.forbids(step) {
+            Some((why, _)) => {
+                format!("the group \"{name}\" is there already, and cannot be used: {why}")
+            }
+            None => format!("the group \"{name}\" is there already, and is used"),
+        }]
+    }
+
+    /// Why `step` must not be done, and what to do about that.
+    pub(super) fn forbids(&self, step: &Step) -> Option<(&'static str, &'static str)> {
+        self.group.and_then(|group| group.forbids(step))
     }
 
     /// What can be undone, last things first: what setting up does, and nothing that somebody else may rely on. The service

@@ -78,13 +78,14 @@ impl ByHand {
     /// What brings `wanted` into `tenant` of `cloud`, done at the time `now`. Nothing is sent.
     ///
     /// # Errors
-    /// [`ConfigError`] for a cloud that cannot work.
+    /// [`ConfigError`] for a cloud that cannot work, and for a `client_id` in `wanted` that is no GUID.
     pub fn new(
         cloud: &Cloud,
         tenant: &str,
         wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Self, ConfigError> {
+        wanted.check()?;
         let cloud = cloud.endpoints()?;
         let graph = GraphRoot::new(cloud.graph);
         let ids = Ids {
@@ -104,7 +105,10 @@ impl ByHand {
                 Step::ServicePrincipal => {
                     ", unless it is there; the `id` of the answer is {service-principal} below"
                 }
-                Step::Group => ", unless it is there; the `id` of the answer is {group} below",
+                Step::Group => {
+                    ", unless it is there, with nobody else in it, no owners and no other role; the `id` of the answer \
+                     is {group} below"
+                }
                 _ => "",
             };
             SetupRequest {

@@ -2,6 +2,9 @@ use std::fmt;
 use std::time::Duration;
 
 use rotation_core::RoleId;
+use uuid::Uuid;
+
+use crate::error::ConfigError;
 
 /// What an app is to hold in a tenant so that it can rotate passwords there.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ pub enum Through {
     /// Privileged Identity Management makes an active assignment, which takes Entra ID P2 or Governance
     /// (<https://learn.microsoft.com/entra/id-governance/privileged-identity-management/pim-how-to-add-role-to-user>).
     Pim {
-        /// Why, for whoever reviews the assignment.
+        /// Why, for whoever reviews the assignment. Taking it away needs none.
         justification: String,
         /// For how long; `None`: without an end, if the role's settings allow it.
         lasts: Option<Duration>,
@@ -89,6 +92,18 @@ impl Wanted {
         format!("Password rotation: {}", self.role)
     }
 
+    /// That nothing else than a GUID gets into a filter or a link.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match self.client_id.parse::<Uuid>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ConfigError::field(
+                "client_id",
+                format!("`{}`", self.client_id),
+                "the GUID that the portal calls Application (client) ID",
+            )),
+        }
+    }
+
     /// What doing `step` comes to, in words.
     #[must_use]
     pub fn adding(&self, step: &Step) -> String {
@@ -140,10 +155,21 @@ impl fmt::Display for Lasting {
         let Some(length) = self.0 else {
             return f.write_str("without an end");
         };
-        match (length.as_secs() / DAY, length.as_secs() % DAY) {
-            (days, 0) => write!(f, "for {days} days"),
-            _ => write!(f, "for {} s", length.as_secs()),
+        f.write_str("for")?;
+        let mut rest = length.as_secs();
+        for (unit, name) in [
+            (DAY, "day"),
+            (60 * 60, "hour"),
+            (60, "minute"),
+            (1, "second"),
+        ] {
+            let (number, plural) = (rest / unit, if rest / unit == 1 { "" } else { "s" });
+            if number > 0 {
+                write!(f, " {number} {name}{plural}")?;
+            }
+            rest %= unit;
         }
+        Ok(())
     }
 }
 
@@ -163,10 +189,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_of_time_is_written_in_days_if_it_can_be() {
+    fn a_length_of_time_is_written_as_graph_takes_it_and_said_in_days() {
         for (seconds, written, said) in [
             (180 * DAY, "P180D", "for 180 days"),
-            (5 * 60 * 60, "PT18000S", "for 18000 s"),
+            (5 * 60 * 60, "PT18000S", "for 5 hours"),
+            // two years of 365.25 days
+            (63_115_200, "PT63115200S", "for 730 days 12 hours"),
+            (DAY + 61, "PT86461S", "for 1 day 1 minute 1 second"),
         ] {
             let length = Duration::from_secs(seconds);
             assert_eq!(iso(length), written);

@@ -9,6 +9,7 @@ function Invoke-WorkerConnect($Request) {
         ErrorAction = 'Stop'
     }
     $worker.User = $null
+    $worker.Self = $null
     if ($null -ne $Request.user) {
         $password = Get-WorkerSecureString
         $common.Credential = New-Object System.Management.Automation.PSCredential([string]$Request.user, $password)
@@ -85,7 +86,8 @@ function Invoke-WorkerProtected {
     return @{}
 }
 
-function Invoke-WorkerCaller {
+# The account of the caller; none if it is of another domain.
+function Find-WorkerCaller {
     $common = $worker.Common
     if ($null -eq $worker.User) {
         $filter = '(objectSid=' + [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value + ')'
@@ -95,20 +97,80 @@ function Invoke-WorkerCaller {
         $parts = $worker.User.Split('\')
         $filter = '(sAMAccountName=' + (Get-WorkerFilterText $parts[$parts.Count - 1]) + ')'
     }
-    $found = @(Get-ADObject @common -LDAPFilter $filter -SearchBase $worker.Root)
+    return Get-ADObject @common -LDAPFilter $filter -SearchBase $worker.Root
+}
+
+# The security ids of all groups that an account is in, directly or not.
+function Get-WorkerGroup($Id) {
+    $common = $worker.Common
+    foreach ($group in @(Get-ADAccountAuthorizationGroup @common -Identity $Id)) {
+        [string]$group.SID
+    }
+}
+
+function Invoke-WorkerCaller {
+    $common = $worker.Common
+    $found = @(Find-WorkerCaller)
     if ($found.Count -ne 1) {
         throw 'the account that asks is not found in the domain'
     }
     $id = [string]$found[0].ObjectGUID
-    $groups = New-Object System.Collections.ArrayList
-    foreach ($group in @(Get-ADAccountAuthorizationGroup @common -Identity $id)) {
-        $null = $groups.Add([string]$group.SID)
-    }
     $domain = Get-ADDomain @common -Identity $worker.Root
     return @{
         domain = [string]$domain.ObjectGUID
         id     = $id
-        groups = [object[]]$groups.ToArray()
+        groups = [object[]]@(Get-WorkerGroup $id)
+    }
+}
+
+# Who the caller is, and whether it administers the domain. Asked once.
+function Get-WorkerSelf {
+    if ($null -eq $worker.Self) {
+        $self = @{ Id = ''; IsAdmin = $false }
+        $found = @(Find-WorkerCaller)
+        if ($found.Count -eq 1) {
+            $self.Id = [string]$found[0].ObjectGUID
+            foreach ($group in @(Get-WorkerGroup $self.Id)) {
+                if (($group -eq 'S-1-5-32-544') -or ($group -match '^S-1-5-21-.*-(512|519)$')) {
+                    $self.IsAdmin = $true
+                }
+            }
+        }
+        $worker.Self = $self
+    }
+    return $worker.Self
+}
+
+function New-WorkerRefusal($Id, $Message) {
+    $exception = New-Object System.UnauthorizedAccessException($Message)
+    $category = [System.Management.Automation.ErrorCategory]::PermissionDenied
+    return New-Object System.Management.Automation.ErrorRecord($exception, $Id, $category, $null)
+}
+
+# Refuses what the engine denies in a domain. Where the accounts are those of a tenant that are synced from here, it has
+# judged by the tenant's roles, which say nothing of the domain.
+function Assert-WorkerReach($User) {
+    $common = $worker.Common
+    $self = Get-WorkerSelf
+    if ([string]$User.ObjectGUID -eq $self.Id) {
+        throw (New-WorkerRefusal 'RotationOwnAccount' 'it is the account that asks')
+    }
+    if (([string]$User.SID).EndsWith('-502') -or ([string]$User.SamAccountName -like 'krbtgt*')) {
+        throw (New-WorkerRefusal 'RotationKrbtgt' 'it is the root of all tickets of the domain')
+    }
+    if ($self.IsAdmin) {
+        return
+    }
+    $is_protected = ($User.adminCount -eq 1) -or ($User.isCriticalSystemObject -eq $true) -or ($null -eq $User.primaryGroupID)
+    $is_protected = $is_protected -or (@(512, 516, 518, 519, 520, 521) -contains $User.primaryGroupID)
+    if (-not $is_protected) {
+        # The mark on an account comes late: the groups know first.
+        $name = Get-WorkerFilterText $User.DistinguishedName
+        $filter = '(&(adminCount=1)(member:1.2.840.113556.1.4.1941:=' + $name + '))'
+        $is_protected = @(Get-ADGroup @common -LDAPFilter $filter -SearchBase $worker.Root).Count -gt 0
+    }
+    if ($is_protected) {
+        throw (New-WorkerRefusal 'RotationProtected' 'the domain protects the account')
     }
 }
 
@@ -116,8 +178,9 @@ function Invoke-WorkerSet($Request) {
     $common = $worker.Common
     $id = [string]$Request.account
     $password = Get-WorkerSecureString
-    # Whether the domain controller answers and knows the account is found out before anything is sent.
-    $null = Get-ADUser @common -Identity $id
+    # Whether the domain controller answers and knows the account is found out before anything is sent, and who it is.
+    $user = Get-ADUser @common -Identity $id -Properties @('adminCount', 'isCriticalSystemObject', 'primaryGroupID')
+    Assert-WorkerReach $user
     $worker.Sent = $true
     Set-ADAccountPassword @common -Identity $id -Reset -NewPassword $password -Confirm:$false
     $worker.Set = $true

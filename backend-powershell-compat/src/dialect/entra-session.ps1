@@ -4,8 +4,11 @@
 # or sends true. And off Windows it sends no more than the first character of the password, for it reads the text of a
 # SecureString as if it were UTF-8.
 function Test-WorkerCmdlet($Request) {
-    $is_windows = [string][System.Environment]::OSVersion.Platform -eq 'Win32NT'
-    $parameters = (Get-Command -Name Set-EntraUserPasswordProfile).Parameters
-    return [bool]($Request.force_change -and $is_windows -and $parameters.ContainsKey('ForceChangePasswordNextSignIn'))
+    if ((-not $Request.force_change) -or ([string][System.Environment]::OSVersion.Platform -ne 'Win32NT')) {
+        return $false
+    }
+    $force = (Get-Command -Name Set-EntraUserPasswordProfile).Parameters['ForceChangePasswordNextSignIn']
+    # Of another type, it would take what follows it for its value.
+    return [bool](($null -ne $force) -and ($force.ParameterType -eq [System.Management.Automation.SwitchParameter]))
 }
 

@@ -85,8 +85,8 @@ function Get-WorkerJsonText {
     return $json
 }
 
-# Sets the password by the request itself, which alone can say that no change is forced. Its body is bytes, of which
-# logging records nothing but the type.
+# Sets the password by the request itself, which alone can say that no change is forced. Its body is a stream: module
+# logging records of an argument what is in it, be it bytes, but of a stream the type alone.
 function Invoke-WorkerPatch($Request) {
     $force = 'false'
     if ($Request.force_change) {
@@ -100,7 +100,7 @@ function Invoke-WorkerPatch($Request) {
     $headers = $null
     $uri = 'v1.0/users/' + [string]$Request.account
     $worker.Sent = $true
-    $answer = Invoke-MgGraphRequest -Method PATCH -Uri $uri -Body $body -ContentType 'application/json' -OutputType Json -SkipHttpErrorCheck -StatusCodeVariable status -ResponseHeadersVariable headers -ErrorAction Stop
+    $answer = Invoke-MgGraphRequest -Method PATCH -Uri $uri -Body ([System.IO.MemoryStream]::new($body)) -ContentType 'application/json' -OutputType Json -SkipHttpErrorCheck -StatusCodeVariable status -ResponseHeadersVariable headers -ErrorAction Stop
     $worker.Set = ($status -eq 204)
     [Array]::Clear($body, 0, $body.Length)
     return Get-WorkerAnswer $status $headers $answer

@@ -191,6 +191,13 @@ mod tests {
     }
 
     #[test]
+    fn the_worker_knows_the_same_groups() {
+        let script = crate::Dialect::ActiveDirectory.script();
+        let groups = PRIMARY_GROUPS_OF_ADMINS.map(|group| group.to_string());
+        assert!(script.contains(&format!("@({}) -contains", groups.join(", "))));
+    }
+
+    #[test]
     fn the_change_time_is_read_from_100_ns_since_1601() {
         let changed = |ticks: Value| user(json!({"password_last_set": ticks})).password_changed();
         let expected: Timestamp = "2024-01-17T21:20:00Z".parse().unwrap();

@@ -27,6 +27,8 @@ struct Target {
     tenant: String,
     app_id: Uuid,
     environment: Environment,
+    /// What is granted here besides what is granted everywhere.
+    more: Vec<String>,
 }
 
 impl GrantScript {
@@ -41,7 +43,7 @@ impl GrantScript {
         }
     }
 
-    /// Grants these application permissions of Microsoft Graph, too, by the names of
+    /// Grants these application permissions of Microsoft Graph in every tenant, too, by the names of
     /// <https://learn.microsoft.com/graph/permissions-reference>.
     #[must_use]
     pub fn permissions(mut self, permissions: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -55,11 +57,25 @@ impl GrantScript {
 
     /// Grants all of it in `tenant`, too, to the app with the application (client) id `app_id`.
     #[must_use]
-    pub fn tenant(mut self, tenant: &TenantId, app_id: Uuid, environment: Environment) -> Self {
+    pub fn tenant(self, tenant: &TenantId, app_id: Uuid, environment: Environment) -> Self {
+        self.tenant_with(tenant, app_id, environment, [""; 0])
+    }
+
+    /// The same as [`tenant`](Self::tenant), with permissions that are granted in this tenant only, besides those of
+    /// [`permissions`](Self::permissions).
+    #[must_use]
+    pub fn tenant_with(
+        mut self,
+        tenant: &TenantId,
+        app_id: Uuid,
+        environment: Environment,
+        permissions: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
         self.targets.push(Target {
             tenant: tenant.as_str().to_owned(),
             app_id,
             environment,
+            more: permissions.into_iter().map(Into::into).collect(),
         });
         self
     }
@@ -87,7 +103,7 @@ impl GrantScript {
         let permissions: String = self
             .permissions
             .iter()
-            .map(|name| quoted("permission", name, "a name such as User.Read.All").map(element))
+            .map(|name| permission(name).map(element))
             .collect::<Result<_, _>>()?;
         let targets: String = self
             .targets
@@ -108,6 +124,7 @@ impl GrantScript {
             tenant,
             app_id,
             environment,
+            more,
         } = target;
         let quoted = |value: &str| quoted("tenant", value, "a GUID or a verified domain");
         // <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>
@@ -115,12 +132,18 @@ impl GrantScript {
             "{}/{tenant}/adminconsent?client_id={app_id}",
             environment.authority()
         );
+        let more: Vec<String> = more
+            .iter()
+            .filter(|name| !self.permissions.contains(name))
+            .map(|name| permission(name))
+            .collect::<Result<_, _>>()?;
         Ok(format!(
-            "@{{ Tenant = {}; AppId = {}; Environment = {}; Consent = {} }}",
+            "@{{ Tenant = {}; AppId = {}; Environment = {}; Consent = {}; More = @({}) }}",
             quoted(tenant)?,
             quoted(&app_id.to_string())?,
             quoted(self.module.environment(*environment))?,
             quoted(&consent)?,
+            more.join(", "),
         ))
     }
 }
@@ -133,6 +156,10 @@ fn quoted(field: &'static str, value: &str, expected: &'static str) -> Result<St
         value: value.to_owned(),
         expected,
     })
+}
+
+fn permission(name: &str) -> Result<String, ScriptError> {
+    quoted("permission", name, "a name such as User.Read.All")
 }
 
 /// An element of an array on a line of its own, where PowerShell needs no comma.
@@ -164,7 +191,8 @@ mod tests {
             "$roleTemplateId = 'fe930be7-5e62-47db-91af-98c3a49a38b1'",
             "    'User.Read.All'",
             "    @{ Tenant = 'contoso.com'; AppId = '00000000-0000-0000-0000-000000000007'; Environment = 'USGovDoD'; \
-             Consent = 'https://login.microsoftonline.us/contoso.com/adminconsent?client_id=00000000-0000-0000-0000-000000000007' }",
+             Consent = 'https://login.microsoftonline.us/contoso.com/adminconsent?client_id=00000000-0000-0000-0000-000000000007'; \
+             More = @() }",
         ] {
             assert!(script.lines().any(|l| l == line), "{line}\n{script}");
         }
@@ -200,6 +228,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_granted_in_one_tenant_only_stands_in_its_line() {
+        let script = in_contoso(Module::Graph)
+            .tenant_with(
+                &TenantId::new("fabrikam.com"),
+                Uuid::from_u128(8),
+                Environment::Global,
+                ["User.Read.All", "Domain.Read.All", "Group.Read.All"],
+            )
+            .render()
+            .unwrap();
+        let of = |tenant: &str| {
+            let found = script.lines().find(|line| line.contains(tenant)).unwrap();
+            found.rsplit_once("; ").unwrap().1.to_owned()
+        };
+        assert_eq!(of("'contoso.com'"), "More = @() }");
+        assert_eq!(
+            of("'fabrikam.com'"),
+            "More = @('Domain.Read.All', 'Group.Read.All') }"
+        );
+        assert!(!script.contains("    'Domain.Read.All'\n"), "{script}");
+    }
+
+    #[test]
     fn what_cannot_be_granted_is_an_error_that_says_why() {
         let custom = RoleId::new(Uuid::from_u128(1));
         let tenant = TenantId::new("contoso.com\n; calc");
@@ -220,6 +271,15 @@ mod tests {
                 in_contoso(Module::Graph).permissions(["User\u{2019}.Read"]),
                 "permission: found \"User’.Read\", expected a name such as User.Read.All, of printable ASCII characters \
                  alone",
+            ),
+            (
+                in_contoso(Module::Graph).tenant_with(
+                    &TenantId::new("fabrikam.com"),
+                    Uuid::nil(),
+                    Environment::Global,
+                    [""],
+                ),
+                "permission: found \"\", expected a name such as User.Read.All, of printable ASCII characters alone",
             ),
             (
                 in_contoso(Module::Graph).tenant(

@@ -8,12 +8,12 @@ function Find-AppRole {
 }
 
 function Get-Missing {
-    param($App, $Graph)
+    param($App, $Graph, [string[]] $Wanted)
     if (-not (Test-Role -App $App -TemplateId $roleTemplateId)) { $roleName }
     $held = @(Get-AppRole -App $App -Graph $Graph)
-    foreach ($permission in $permissions) {
-        $wanted = Find-AppRole -Graph $Graph -Permission $permission
-        if ($held -notcontains $wanted) { $permission }
+    foreach ($permission in $Wanted) {
+        $appRole = Find-AppRole -Graph $Graph -Permission $permission
+        if ($held -notcontains $appRole) { $permission }
     }
 }
 
@@ -32,7 +32,8 @@ foreach ($target in $targets) {
         if ($null -eq $app) {
             throw "no enterprise application has app id $($target.AppId): consent to it first, at $($target.Consent)"
         }
-        $missing = @(Get-Missing -App $app -Graph $graph)
+        $wanted = @($permissions) + @($target.More)
+        $missing = @(Get-Missing -App $app -Graph $graph -Wanted $wanted)
         foreach ($item in $missing) {
             if (-not $PSCmdlet.ShouldProcess("$($app.Name) in $($target.Tenant)", "Grant $item")) { continue }
             if ($item -eq $roleName) {
@@ -50,7 +51,7 @@ foreach ($target in $targets) {
         foreach ($pause in 1, 2, 4, 8, 15, 30) {
             if (@($unseen).Count -eq 0) { break }
             Start-Sleep -Seconds $pause
-            $missing = @(Get-Missing -App $app -Graph $graph)
+            $missing = @(Get-Missing -App $app -Graph $graph -Wanted $wanted)
             $unseen = @($granted | Where-Object { $missing -contains $_ })
         }
         if (@($unseen).Count -gt 0) {

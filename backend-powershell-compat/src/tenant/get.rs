@@ -1,3 +1,6 @@
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use rotation_core::{BackendError, Problem};
@@ -46,6 +49,52 @@ pub(crate) struct Page<T> {
     next_link: Option<String>,
 }
 
+/// The pages of a collection, one after the other.
+pub(crate) struct Pages<'a, T> {
+    graph: Graph<'a>,
+    need: &'a Need,
+    next: Option<String>,
+    /// What the links hash to: about a thousand for a million accounts.
+    followed: HashSet<u64>,
+    hasher: RandomState,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: DeserializeOwned> Pages<'a, T> {
+    /// Those that begin at `first`, a path with its query.
+    pub(crate) fn new(graph: Graph<'a>, first: String, need: &'a Need) -> Self {
+        Self {
+            graph,
+            need,
+            next: Some(first),
+            followed: HashSet::new(),
+            hasher: RandomState::new(),
+            item: PhantomData,
+        }
+    }
+
+    /// The next page, which may be empty; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<T>>, BackendError> {
+        let Some(path) = self.next.take() else {
+            return Ok(None);
+        };
+        let answer = self.graph.answer(&path, self.need).await?;
+        self.followed.insert(self.hasher.hash_one(&path));
+        let page: Page<T> = parse(&answer, self.need)?;
+        self.next = page.next_link.map(|link| self.follow(&link)).transpose()?;
+        Ok(Some(page.value))
+    }
+
+    fn follow(&self, link: &str) -> Result<String, BackendError> {
+        let next = below_version(link, self.need)?;
+        if self.followed.contains(&self.hasher.hash_one(&next)) {
+            let message = format!("cannot {}: the pages lead in a circle", self.need.to);
+            return Err(BackendError::Unexpected(Problem::new(message)));
+        }
+        Ok(next)
+    }
+}
+
 impl<'a> Graph<'a> {
     pub(crate) fn new(pool: &'a Pool, tenant: &'a Tenant) -> Self {
         Self {
@@ -73,34 +122,16 @@ impl<'a> Graph<'a> {
         parse(&answer, need).map(Some)
     }
 
-    /// Reads one page, and where the next one is.
-    pub(crate) async fn page<T: DeserializeOwned>(
-        self,
-        path: &str,
-        need: &Need,
-    ) -> Result<(Vec<T>, Option<String>), BackendError> {
-        let answer = self.answer(path, need).await?;
-        let page: Page<T> = parse(&answer, need)?;
-        let next = page.next_link.as_deref();
-        let next = next.map(|link| below_version(link, need)).transpose()?;
-        if next.as_deref() == Some(path) {
-            let message = format!("cannot {}: the pages lead in a circle", need.to);
-            return Err(BackendError::Unexpected(Problem::new(message)));
-        }
-        Ok((page.value, next))
-    }
-
     /// All items, of a collection that is small whatever the size of the tenant.
     pub(crate) async fn all<T: DeserializeOwned>(
         self,
         path: &str,
         need: &Need,
     ) -> Result<Vec<T>, BackendError> {
-        let (mut items, mut next) = self.page(path, need).await?;
-        while let Some(path) = next {
-            let (more, link) = self.page(&path, need).await?;
-            items.extend(more);
-            next = link;
+        let mut pages = Pages::new(self, path.to_owned(), need);
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await? {
+            items.extend(page);
         }
         Ok(items)
     }

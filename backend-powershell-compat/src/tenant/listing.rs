@@ -10,7 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::claims::Claims;
-use super::get::{Graph, Need};
+use super::get::{Graph, Need, Pages};
 use super::roles::Roles;
 use super::units;
 use super::users::{self, READ_USERS, User};
@@ -73,12 +73,10 @@ fn named(graph: Graph<'_>, references: Vec<String>) -> BoxStream<'_, Result<User
 
 fn all(graph: Graph<'_>) -> BoxStream<'_, Result<User, BackendError>> {
     let mut seen = Seen::default();
-    stream::try_unfold(Some(users::all()), move |next| async move {
-        let Some(path) = next else {
-            return Ok::<_, BackendError>(None);
-        };
-        let (users, next) = graph.page::<User>(&path, &READ_USERS).await?;
-        Ok(Some((stream::iter(users).map(Ok), next)))
+    let pages = Pages::<User>::new(graph, users::all(), &READ_USERS);
+    stream::try_unfold(pages, |mut pages| async move {
+        let users = pages.next().await?;
+        Ok::<_, BackendError>(users.map(|users| (stream::iter(users).map(Ok), pages)))
     })
     .try_flatten()
     .try_filter(move |user: &User| ready(seen.is_new(user.id)))

@@ -34,7 +34,7 @@ impl End {
                 Problem::new(format!(
                     "the PowerShell worker ended before it answered: {status}{said}"
                 ))
-                .with_fix("`rotation doctor` shows what it prints when it starts")
+                .with_fix("is `program` really PowerShell? start it by hand and look")
             }
             Self::Idle | Self::Unasked => Problem::new("the PowerShell worker was ended"),
             Self::Nonsense(what) => Problem::new(format!(
@@ -44,7 +44,7 @@ impl End {
             Self::Pipe(error) => Problem::new(format!(
                 "the PowerShell worker does not take requests: {error}{said}"
             ))
-            .with_fix("`rotation doctor` shows what it prints when it starts"),
+            .with_fix("is `program` really PowerShell? start it by hand and look"),
             Self::Silent(limit) => Problem::new(format!(
                 "the PowerShell worker did not answer within {limit:?}, and was killed{said}"
             ))

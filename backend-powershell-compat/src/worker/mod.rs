@@ -25,7 +25,7 @@ use crate::protocol::{Ask, PROTOCOL, Record, lines};
 
 use end::End;
 use process::{cannot_start, spawn};
-use talk::{Asked, Talk};
+use talk::{Asked, Parts, Talk};
 
 /// What `bootstrap.ps1` prints where it may not start the worker.
 const RESTRICTED: &str = "rotation: language mode";
@@ -187,6 +187,11 @@ impl Worker {
         let lines = match before {
             None => lines,
             Some(before) => Zeroizing::new([before.as_slice(), lines.as_slice()].concat()),
+        };
+        let parts = match parts {
+            Some(parts) => Parts::To(parts),
+            None if ask.has_parts() => Parts::Gathered,
+            None => Parts::None,
         };
         let (reply, answer) = oneshot::channel();
         let asked = Asked {

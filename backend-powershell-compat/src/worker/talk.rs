@@ -25,6 +25,9 @@ const PIECE: usize = 64 << 10;
 /// The most items that the parts of one answer may have, where they are gathered.
 const MOST_ITEMS: usize = 1 << 20;
 
+/// The most bytes of them.
+const MOST_BYTES: usize = 64 << 20;
+
 /// What a process that answers twice wrote.
 const UNASKED: &str = "an answer that nobody asked for";
 
@@ -34,9 +37,16 @@ pub(super) struct Asked {
     pub(super) lines: Zeroizing<Vec<u8>>,
     pub(super) secret: Option<Secret>,
     pub(super) limit: Duration,
-    /// Where parts go, if they are not gathered.
-    pub(super) parts: Option<mpsc::Sender<Vec<Value>>>,
+    pub(super) parts: Parts,
     pub(super) reply: oneshot::Sender<Result<Reply, Lost>>,
+}
+
+/// Where the parts of an answer go.
+pub(super) enum Parts {
+    /// There must be none.
+    None,
+    Gathered,
+    To(mpsc::Sender<Vec<Value>>),
 }
 
 /// The conversation with a process.
@@ -180,12 +190,13 @@ impl Talk {
         lines: Zeroizing<Vec<u8>>,
         sent: &mut usize,
         limit: Duration,
-        parts: Option<mpsc::Sender<Vec<Value>>>,
+        parts: Parts,
     ) -> Result<Reply, End> {
         let mut lines = Some(lines);
         // Why nothing more is written; what it said until then is still worth hearing.
         let mut broken = None;
         let mut items = Vec::new();
+        let mut bytes = 0;
         let mut silent_since = Instant::now();
         loop {
             let mut heard = Vec::new();
@@ -193,23 +204,28 @@ impl Talk {
             self.listen(|answer| match answer {
                 _ if !is_sent => Err(End::Nonsense("an answer to what it was not asked yet")),
                 answer if answer.id == id => {
-                    heard.push(answer.says);
+                    let is_last = !matches!(answer.says, Says::Part(_));
+                    heard.push(answer);
                     // What follows is not looked at before the next request.
-                    Ok(heard.iter().any(|says| !matches!(says, Says::Part(_))))
+                    Ok(is_last)
                 }
                 _ => Err(End::Nonsense("an answer to another request")),
             })?;
-            for says in heard {
+            for Answer { says, length, .. } in heard {
                 match (says, &parts) {
                     (Says::Ok(ok), _) => return Ok(Reply::Done { items, ok }),
                     (Says::Error(record), _) => return Ok(Reply::Failed(record)),
+                    (Says::Part(_), Parts::None) => {
+                        return Err(End::Nonsense("items that it was not asked for"));
+                    }
                     // It says that work goes on.
                     (Says::Part(part), _) if part.is_empty() => {}
-                    (Says::Part(part), Some(parts)) => {
+                    (Says::Part(part), Parts::To(parts)) => {
                         parts.send(part).await.map_err(|_| End::Unasked)?;
                     }
-                    (Says::Part(part), None) => {
-                        if items.len() + part.len() > MOST_ITEMS {
+                    (Says::Part(part), Parts::Gathered) => {
+                        bytes += length;
+                        if items.len() + part.len() > MOST_ITEMS || bytes > MOST_BYTES {
                             return Err(End::Nonsense("an answer without end"));
                         }
                         items.extend(part);
@@ -236,7 +252,7 @@ impl Talk {
                     }
                     Err(error) => broken = Some(error),
                 },
-                () = left(parts.as_ref()) => return Err(End::Unasked),
+                () = left(&parts) => return Err(End::Unasked),
                 () = sleep_until(silent_since + limit) => {}
             }
         }
@@ -260,10 +276,10 @@ impl Talk {
 }
 
 /// Waits until nobody wants the parts any more.
-async fn left(parts: Option<&mpsc::Sender<Vec<Value>>>) {
+async fn left(parts: &Parts) {
     match parts {
-        Some(parts) => parts.closed().await,
-        None => std::future::pending().await,
+        Parts::To(parts) => parts.closed().await,
+        Parts::None | Parts::Gathered => std::future::pending().await,
     }
 }
 

@@ -264,3 +264,19 @@ async fn in_a_domain_the_groups_of_caller_and_account_decide() {
         assert!(tried > 20);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_lead_in_a_circle_are_an_error() {
+    for of in ["v1.0/users?", "v1.0/domains?"] {
+        let workshop = Workshop::new().await;
+        workshop.set(&json!({"circle": of}));
+        let backend = workshop.backend(Dialect::MicrosoftGraph);
+        let listed: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
+        let error = listed.last().unwrap().as_ref().unwrap_err();
+        assert!(
+            matches!(error, BackendError::Unexpected(_)),
+            "{of}: {error:?}"
+        );
+        assert!(error.to_string().contains("in a circle"), "{of}: {error}");
+    }
+}

@@ -10,6 +10,7 @@
 
 mod conformance;
 mod engine;
+mod hybrid;
 mod listing;
 mod silence;
 mod start;

@@ -58,9 +58,9 @@ async fn a_program_that_is_none_is_named() {
         (
             "/bin/false".into(),
             "ended before it answered: exit status: 1",
-            "doctor",
+            "by hand",
         ),
-        ("/bin/cat".into(), "ended before it answered", "doctor"),
+        ("/bin/cat".into(), "ended before it answered", "by hand"),
     ] {
         let config = workshop
             .config(Dialect::MicrosoftGraph)
@@ -74,7 +74,7 @@ async fn a_program_that_is_none_is_named() {
         assert!(problem.message.contains(expected), "{problem}");
         assert!(problem.fix.as_ref().unwrap().contains(fix), "{problem:?}");
         let is_a_persons = matches!(error, BackendError::NotAuthorized(_));
-        assert_eq!(is_a_persons, fix != "doctor", "{error:?}");
+        assert_eq!(is_a_persons, fix != "by hand", "{error:?}");
     }
 }
 

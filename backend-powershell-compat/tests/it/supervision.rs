@@ -25,6 +25,7 @@ const FAULTS: &[(&str, &str, bool)] = &[
     ("half-a-line", "unknown", true),
     ("half-a-line-hangs", "unknown", true),
     ("prose", "unknown", true),
+    ("part", "unknown", true),
     ("other-id", "unknown", true),
     ("earlier-id", "unknown", true),
     ("endless-answer", "unknown", true),
@@ -247,4 +248,14 @@ async fn a_refusal_whose_words_resemble_the_password_is_a_refusal() {
             "{dialect}: {outcome:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_without_end_are_not_gathered() {
+    let workshop = Workshop::new().await;
+    let backend = workshop.backend(Dialect::ActiveDirectory);
+    workshop.fault("protected", "endless-parts-stays");
+    let listed: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
+    let error = listed.last().unwrap().as_ref().unwrap_err();
+    assert!(error.to_string().contains("without end"), "{error}");
 }

@@ -514,6 +514,10 @@ fn what_is_for_powershell_is_for_powershell_alone() {
         format!("{text}[tenant.powershell]\n{own}\n")
     };
     let domain = "server = \"dc1.contoso.com\"\nlogin = { user = \"CONTOSO\\\\svc\", env = \"P\" }";
+    let of_domain = |own: &str| {
+        let text = with("X", own).replace("credential = X\n", "");
+        text.replace("client_id = \"11111111-2222-3333-4444-555555555555\"\n", "")
+    };
     for good in [
         powershell.clone(),
         with(
@@ -528,7 +532,7 @@ fn what_is_for_powershell_is_for_powershell_alone() {
             "{ kind = \"access-token\", env = \"T\" }",
             "program = \"pwsh\"",
         ),
-        with("X", domain).replace("credential = X\n", ""),
+        of_domain(domain),
     ] {
         if let Err(error) = Config::of(Document::of(&good.replace("KEY", KEY))) {
             panic!("{good}: {error}");
@@ -558,8 +562,21 @@ fn what_is_for_powershell_is_for_powershell_alone() {
             "expected its `thumbprint`",
         ),
         (
-            with("{ kind = \"interactive\" }", domain),
+            with("{ kind = \"interactive\" }", domain)
+                .replace("client_id = \"11111111-2222-3333-4444-555555555555\"\n", ""),
             "expected no `credential`",
+        ),
+        (
+            with("{ kind = \"interactive\" }", domain),
+            "a domain has no app: expected no `client_id`",
+        ),
+        (
+            of_domain("search_base = \"OU=Staff,DC=contoso,DC=com\""),
+            "`search_base` is for a domain: expected `server`",
+        ),
+        (
+            of_domain("delegated = true"),
+            "`delegated` is for a domain: expected `server`",
         ),
         (
             with("{ kind = \"interactive\" }", "dialct = \"x\""),

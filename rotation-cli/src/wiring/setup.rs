@@ -2,6 +2,7 @@
 
 use backend_graph::{ByHand, GraphConfig, Setup, Wanted};
 use rotation_core::RateControl;
+use uuid::Uuid;
 
 use super::credential::Credentials;
 use super::{At, cloud, configured};
@@ -133,7 +134,15 @@ fn app(at: &At<'_>, tenant: &config::Tenant) -> Result<Wanted, ConfigError> {
             .error(&[], message)
             .with_help("add the GUID that the portal calls Application (client) ID"));
     };
-    Ok(Wanted::new(client_id).with_pim(tenant.pim))
+    let client_id: Uuid = client_id.parse().map_err(|_| {
+        let message = format!(
+            "tenant {}: `client_id` is `{client_id}`, expected a GUID",
+            tenant.id
+        );
+        at.error(&["client_id"], message)
+            .with_help("the portal calls it Application (client) ID")
+    })?;
+    Ok(Wanted::new(client_id.to_string()).with_pim(tenant.pim))
 }
 
 /// A mistake in what a tenant and `[setup]` come to.

@@ -404,25 +404,131 @@ fn a_person_signs_in_once_and_needs_roles_too() {
             "assign User Administrator to the service principal",
         ),
     ] {
-        let mut command = world.command(&["setup", "--as", "device-code", "--yes"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("enter the code") {
-            line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "no code was shown");
-        }
-        let user = world.tenant.user(&name(who)).unwrap();
-        let shown = line.trim().rsplit(' ').next().unwrap();
-        assert!(world.tenant.approve_sign_in(shown, user.id), "{line}");
-        let mut rest = String::new();
-        said.read_to_string(&mut rest).unwrap();
-        let done = crate::world::wait(child);
+        let (done, rest) = as_person(&world, &name(who), &[]);
         assert_eq!(done.code, Some(code), "{who}: {done:?} {rest}");
         assert!(done.stdout.contains(says), "{who}: {done:?}");
     }
     assert_eq!(wrongs(&world), Vec::<String>::new());
+}
+
+/// `rotation setup --yes`, for which somebody signs in by device code; and what it says on stderr after that.
+fn as_person(world: &World, upn: &str, extra: &[&str]) -> (Output, String) {
+    let args = ["setup", "--as", "device-code", "--yes"];
+    let mut command = world.command(&[&args, extra].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("enter the code") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "no code was shown");
+    }
+    let user = world.tenant.user(upn).unwrap();
+    let shown = line.trim().rsplit(' ').next().unwrap();
+    assert!(world.tenant.approve_sign_in(shown, user.id), "{line}");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    (crate::world::wait(child), rest)
+}
+
+#[test]
+fn a_group_that_is_there_already_gets_no_role_that_others_would_come_to_hold() {
+    let colleague = "colleague@contoso.onmicrosoft.com";
+    let name = "Password rotation: User Administrator";
+    for (group, says) in [
+        (
+            Group::role_assignable(name).member(colleague),
+            "there are others in the group",
+        ),
+        (
+            Group::role_assignable(name).owner(colleague),
+            "the group has owners",
+        ),
+        (
+            Group::role_assignable(name).role(Role::GLOBAL_READER),
+            "the group holds other roles too",
+        ),
+    ] {
+        let tenant = bare("contoso.onmicrosoft.com").user(User::new(colleague));
+        let world = world([tenant.group(group)]);
+        let shown = world.run(&["setup", "--through", "group"]);
+        for part in [
+            "is there already, and cannot be used",
+            says,
+            "+ assign User Administrator to the group",
+        ] {
+            assert!(shown.stderr.contains(part), "{part}: {shown:?}");
+        }
+        let (code, reports) = reports(&world, &["--through", "group"]);
+        assert_eq!(code, Some(3), "{says}: {reports:?}");
+        let problem = &reports[0]["problem"];
+        assert!(
+            problem["says"].as_str().unwrap().contains(says),
+            "{problem}"
+        );
+        assert!(
+            problem["fix"].as_str().unwrap().contains("rename it"),
+            "{problem}"
+        );
+        let role_assigned =
+            world.server.requests().into_iter().any(|request| {
+                request.method == "POST" && request.path.contains("/roleManagement/")
+            });
+        assert!(!role_assigned, "{says}");
+        assert_eq!(held(&world).unwrap().1, [], "{says}");
+    }
+}
+
+#[test]
+fn a_group_that_is_there_already_with_nobody_else_is_used_and_that_is_said() {
+    let upn = "assigner@contoso.onmicrosoft.com";
+    let people = Uuid::from_u128(0x00c0_ffee);
+    let app = App::new("Administration by people").public_client();
+    let app = RIGHTS.into_iter().fold(app, App::delegated_permission);
+    // whoever creates a group may be its owner
+    let group = Group::role_assignable("Password rotation: User Administrator").owner(upn);
+    let tenant = bare("contoso.onmicrosoft.com")
+        .app(app.client_id(people))
+        .user(User::new(upn).role(Role::PRIVILEGED_ROLE_ADMINISTRATOR))
+        .group(group);
+    let world = World::with([tenant]);
+    let text = world.read("rotation.toml");
+    let setup = format!("[setup]\nclient_id = \"{people}\"\n");
+    world.write("rotation.toml", &format!("{text}{setup}"));
+    let (done, said) = as_person(&world, upn, &["--through", "group"]);
+    assert_eq!(done.code, Some(0), "{done:?} {said}");
+    assert!(said.contains("is there already, and is used"), "{said}");
+    assert!(!done.stdout.contains("create the role-assignable group"));
+    assert_eq!(held(&world).unwrap().1, [Role::USER_ADMINISTRATOR]);
+}
+
+#[test]
+fn an_app_that_is_named_by_no_guid_is_an_error_at_its_key_and_goes_nowhere() {
+    let world = one();
+    let app = world.tenant.client_id().to_string();
+    world.edit(&app, "' or appId ne '");
+    for way in [&["--yes"][..], &["--print"]] {
+        let refused = world.run(&[&["setup"], way].concat());
+        assert_eq!(refused.code, Some(2), "{way:?}: {refused:?}");
+        for part in ["client_id = \"' or appId ne '\"", "expected a GUID"] {
+            assert!(refused.stderr.contains(part), "{way:?}: {refused:?}");
+        }
+        assert_eq!(refused.stdout, "", "{way:?}");
+    }
+    assert!(world.server.requests().is_empty());
+}
+
+#[test]
+fn taking_away_an_assignment_of_pim_takes_no_justification_and_points_to_no_print() {
+    let world = one();
+    setup(&world, &HALF_A_YEAR);
+    let asked = world.run(&["setup", "--remove", "--through", "pim"]);
+    assert_eq!(asked.code, Some(2), "{asked:?}");
+    assert!(asked.stderr.contains("there is no terminal"), "{asked:?}");
+    assert!(!asked.stderr.contains("--print"), "{asked:?}");
+    let removed = setup(&world, &["--remove", "--through", "pim"]);
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+    assert_eq!(held(&world), Some((vec![], vec![])));
 }
 
 #[test]
@@ -607,7 +713,22 @@ fn neither_the_secret_nor_the_token_of_whoever_acts_is_said_however_loud_it_is()
 fn what_does_not_go_together_is_said_before_anything_is_sent() {
     let world = one();
     for (args, says) in [
-        (&["--through", "pim"][..], "--justification"),
+        (
+            &["--through", "pim"][..],
+            "--through pim wants a --justification",
+        ),
+        (
+            &["--through", "pim", "--justification", " "],
+            "expected some words",
+        ),
+        (
+            &["--through", "pim", "--justification", "x", "--for", "0s"],
+            "expected some time",
+        ),
+        (
+            &["--account", "ann@contoso.onmicrosoft.com"],
+            "--account does not go with setup",
+        ),
         (&["--for", "180d"], "--for goes with --through pim"),
         (
             &["--justification", "x"],
@@ -772,6 +893,19 @@ fn a_script_for_powershell_names_every_tenant_and_asks_nobody() {
         .concat();
         assert!(!world.run(&one).stdout.contains(tenants[0]));
     }
+    // one without PIM is not given the permission that only PIM takes
+    let second = format!("id = \"{}\"\n", tenants[1]);
+    world.edit(&second, &format!("{second}pim = false\n"));
+    let printed = world.run(&["setup", "--via", "powershell"]).stdout;
+    let mut lines = printed
+        .lines()
+        .filter(|line| line.contains("PrivilegedEligibilitySchedule"));
+    let only = lines.next().unwrap();
+    assert!(
+        only.contains(&format!("Tenant = '{}'", tenants[0])),
+        "{only}"
+    );
+    assert_eq!(lines.next(), None);
     let unknown = world.run(&["setup", "--via", "powershell", "--module", "msonline"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert_eq!(world.server.totals().requests, 0);

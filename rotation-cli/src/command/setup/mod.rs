@@ -18,7 +18,7 @@ use crate::wiring::setup::{self, SetupIn};
 use report::{Report, conclusion};
 
 pub(super) async fn run(common: &Common, args: &args::Setup) -> Result<Exit, Failure> {
-    check(args)?;
+    check(common, args)?;
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     if args.via.is_some() {
         return script::print(&config, common, args);
@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, args: &args::Setup) -> Result<Exit, Fai
             found.iter().for_each(|(_, found)| found.show());
             reports.iter().for_each(|(_, unread)| unread.tell());
         }
-        if !args.yes && !agreed(to_do)? {
+        if !args.yes && !agreed(to_do, args.remove)? {
             output::note("nothing was changed");
             return Ok(Exit::Preflight);
         }
@@ -64,7 +64,13 @@ pub(super) async fn run(common: &Common, args: &args::Setup) -> Result<Exit, Fai
 }
 
 /// What the parser cannot check.
-fn check(args: &args::Setup) -> Result<(), Failure> {
+fn check(common: &Common, args: &args::Setup) -> Result<(), Failure> {
+    if !common.accounts.is_empty() {
+        return Err(Failure::usage(miette::miette!(
+            help = "leave --account out; --tenant chooses among the tenants",
+            "--account does not go with setup: what an app is given holds for the whole tenant"
+        )));
+    }
     let only_pim = [
         ("--justification", args.justification.is_some()),
         ("--for", args.lasts.is_some()),
@@ -74,6 +80,15 @@ fn check(args: &args::Setup) -> Result<(), Failure> {
         Some((name, _)) if args.through != args::Through::Pim => Err(Failure::usage(
             miette::miette!(help = "add --through pim", "{name} goes with --through pim"),
         )),
+        None if args.through == args::Through::Pim
+            && args.justification.is_none()
+            && !args.remove =>
+        {
+            Err(Failure::usage(miette::miette!(
+                help = "add --justification, which whoever reviews the assignment reads",
+                "--through pim wants a --justification"
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -134,6 +149,11 @@ impl Found {
     /// Says on stderr what is to be done.
     fn show(&self) {
         output::note(&self.tenant.name);
+        if !self.remove {
+            for remark in self.present.remarks() {
+                output::note(&format!("  · {remark}"));
+            }
+        }
         let sign = if self.remove { '-' } else { '+' };
         for step in &self.steps {
             output::note(&format!("  {sign} {}", self.words(step)));
@@ -188,10 +208,15 @@ fn sorted(all: Vec<Result<Found, Report>>) -> (Placed<Found>, Placed<Report>) {
 ///
 /// # Errors
 /// If there is none to be asked.
-fn agreed(changes: usize) -> Result<bool, Failure> {
+fn agreed(changes: usize, remove: bool) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
+        let help = if remove {
+            "--yes does it without asking"
+        } else {
+            "--yes does it without asking, --print says how to do it by hand"
+        };
         return Err(Failure::usage(miette::miette!(
-            help = "--yes does it without asking, --print says how to do it by hand",
+            help = help,
             "there is no terminal to ask on, so nothing was changed"
         )));
     }

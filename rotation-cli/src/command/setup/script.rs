@@ -1,5 +1,6 @@
 //! The same as a script for an administrator who lives in PowerShell.
 
+use backend_graph::Permissions;
 use backend_powershell_compat::Environment;
 use backend_powershell_compat::script::{GrantScript, Module};
 use rotation_core::TenantId;
@@ -24,15 +25,15 @@ pub(super) fn print(config: &Config, common: &Common, args: &args::Setup) -> Res
         }
         !is_domain
     });
-    let pim = tenants.iter().any(|(_, tenant)| tenant.pim);
     let module = args.module.unwrap_or(Module::Graph);
     let script = GrantScript::new(module, args.role);
-    let script = script.permissions(backend_graph::Permissions::least(pim));
+    let script = script.permissions(Permissions::least(false));
     let script = tenants
         .into_iter()
         .try_fold(script, |script, (index, tenant)| {
             let (app, environment) = app(config, index, tenant)?;
-            Ok(script.tenant(&TenantId::new(&tenant.id), app, environment))
+            let (id, more) = (TenantId::new(&tenant.id), Permissions::least(tenant.pim));
+            Ok(script.tenant_with(&id, app, environment, more))
         })
         .map_err(|error: ConfigError| Failure::usage(error))?;
     let script = script
