@@ -45,7 +45,7 @@ const ROWS: &[Row] = &[
     row(&[500_011], "the tenant does not know Graph by this address", "check `cloud`"),
     row(&[70_011, 28_002, 28_003], "the scope is not valid", "check `cloud`"),
     row(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", "grant the app admin consent in this tenant"),
-    row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center or by the customer's administrator"),
+    row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center, or have the customer grant the app admin consent in this tenant"),
     row(&[530_034], "a delegated administrator is blocked for risk in the home tenant", "clear the risk in the home tenant"),
     row(&[700_025], "the app is a public client, which has no credential", "use a confidential client"),
     row(&[700_027, 50_012], "the signature is not by a key that the app knows, or its certificate has expired", "upload the configured certificate to the app; a federated token must be signed by the issuer of the app's federated credential"),

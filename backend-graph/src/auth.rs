@@ -212,6 +212,7 @@ impl fmt::Debug for Token {
 struct SignIn {
     tenant: String,
     client_id: String,
+    is_asked_here: bool,
     consent: Consent,
     proof: Proof,
     options: ClientOptions,
@@ -250,6 +251,7 @@ impl SignIn {
         Ok(Self {
             tenant: config.tenant.clone(),
             client_id: config.client_id.clone(),
+            is_asked_here: config.partner_roles.is_none(),
             consent: Consent::new(authority, config),
             proof,
             options: ClientOptions {
@@ -291,6 +293,7 @@ impl SignIn {
                 sign_in: sign_in.clone(),
                 tenant: self.tenant.clone(),
                 client_id: self.client_id.clone(),
+                is_asked_here: self.is_asked_here,
                 authority: authority.clone(),
                 http: http.clone(),
             })))),

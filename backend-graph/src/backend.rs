@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -6,7 +7,7 @@ use futures::stream::{BoxStream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::{
     Account, AccountId, AccountQuery, BackendError, Caller, Clock, Outcome, Password, Problem,
-    RateController, RotationBackend, SetPassword, SignIn, SystemClock,
+    RateController, RoleId, RotationBackend, SetPassword, SignIn, SystemClock, TenantId,
 };
 
 use crate::batch;
@@ -14,7 +15,9 @@ use crate::body::password_body;
 use crate::caller::caller;
 use crate::client::{Call, Client};
 use crate::config::{Credential, GraphConfig};
+use crate::customers::{self, Customer, CustomersFrom};
 use crate::date::at_authority;
+use crate::discovery;
 use crate::domains::{self, PasswordExpiry};
 use crate::error::ConfigError;
 use crate::listing;
@@ -47,6 +50,7 @@ pub struct GraphBackend {
     password_flow: Arc<PasswordFlow>,
     certificate_expires: Option<Timestamp>,
     pim: bool,
+    partner_roles: BTreeSet<RoleId>,
     max_batch: usize,
 }
 
@@ -67,6 +71,7 @@ impl GraphBackend {
                 _ => None,
             },
             pim: config.pim,
+            partner_roles: config.partner_roles.unwrap_or_default(),
             max_batch: config.max_batch,
         })
     }
@@ -83,6 +88,23 @@ impl GraphBackend {
     /// Those of signing in, and those of [`caller`](RotationBackend::caller) for a token that shows nobody.
     pub async fn permissions(&self) -> Result<Permissions, BackendError> {
         Permissions::read(&self.client, self.pim).await
+    }
+
+    /// The GUID of this tenant, however it is named in the configuration, or `None` if the cloud has no such tenant. Anybody
+    /// may ask, so nobody signs in.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the authority cannot be asked, or does not answer as it is documented.
+    pub async fn tenant_id(&self) -> Result<Option<TenantId>, BackendError> {
+        discovery::tenant_id(&self.client, self.password_flow.url()).await
+    }
+
+    /// The customers of the partner whose tenant this is, as one of its lists has them.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the list cannot be read to its end, for which it takes what [`CustomersFrom`] says.
+    pub async fn customers(&self, from: CustomersFrom) -> Result<Vec<Customer>, BackendError> {
+        customers::read(&self.client, from).await
     }
 
     /// The domains of the tenant whose passwords live in it and expire.
@@ -146,7 +168,7 @@ impl RotationBackend for GraphBackend {
     }
 
     async fn caller(&self) -> Result<Caller, BackendError> {
-        caller(&self.client, self.pim).await
+        caller(&self.client, self.pim, &self.partner_roles).await
     }
 
     fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {

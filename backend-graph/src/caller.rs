@@ -1,13 +1,22 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rotation_core::{AccountId, BackendError, Caller, TenantId};
+use rotation_core::{
+    AccountId, BackendError, Caller, CallerKind, RoleAssignment, RoleId, TenantId,
+};
 
 use crate::claims;
 use crate::client::Client;
 use crate::roles::Roles;
 
 /// Who we are: tenant, identity and permissions from the token, roles from the directory.
-pub(crate) async fn caller(client: &Arc<Client>, pim: bool) -> Result<Caller, BackendError> {
+/// `partner_roles` come on top, for a person: the directory lists what a partner's person may do there under a group of
+/// another tenant.
+pub(crate) async fn caller(
+    client: &Arc<Client>,
+    pim: bool,
+    partner_roles: &BTreeSet<RoleId>,
+) -> Result<Caller, BackendError> {
     let claims = claims::read(client).await?;
     let roles = Roles::read(client, pim).await?;
     let tenant = TenantId::new(&claims.tid.to_string());
@@ -15,5 +24,9 @@ pub(crate) async fn caller(client: &Arc<Client>, pim: bool) -> Result<Caller, Ba
     caller.kind = claims.kind();
     caller.permissions = claims.permissions();
     caller.roles = roles.of(claims.oid).to_vec();
+    if caller.kind == CallerKind::Delegated {
+        let by_partner = partner_roles.iter().copied().map(RoleAssignment::active);
+        caller.roles.extend(by_partner);
+    }
     Ok(caller)
 }

@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use rotation_core::{Clock, RateControl, SystemClock};
+use rotation_core::{Clock, RateControl, RoleId, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -33,6 +34,12 @@ pub struct GraphConfig {
     /// Whether the tenant has Privileged Identity Management (Entra ID P2 or Governance). If true, eligible roles
     /// are read, and reading accounts fails when they cannot be. If false, nobody is taken to be eligible.
     pub pim: bool,
+    /// Roles that the person who signs in has in the tenant as a customer's of that person's own
+    /// ([`Customer::roles`](crate::Customer::roles)): the tenant lists them under a group that is not its own.
+    ///
+    /// Without it, the tenant is none of a partner's customers. With it, nobody is asked to sign in to this tenant, only to
+    /// the partner's.
+    pub partner_roles: Option<BTreeSet<RoleId>>,
     /// How long one request may take, connecting and reading the whole answer included.
     pub timeout: Duration,
     /// How many passwords go into one request, 1 to 20; with 1, nothing is batched.
@@ -56,6 +63,7 @@ impl GraphConfig {
             credential,
             cloud: Cloud::Global,
             pim: true,
+            partner_roles: None,
             timeout: DEFAULT_TIMEOUT,
             max_batch: LARGEST_BATCH,
             rate_control: RateControl::new(),
@@ -72,6 +80,15 @@ impl GraphConfig {
     #[must_use]
     pub fn with_pim(self, pim: bool) -> Self {
         Self { pim, ..self }
+    }
+
+    /// The same for a person who has these roles in the tenant by a relationship of the own tenant, a partner's, with it.
+    #[must_use]
+    pub fn with_partner_roles(self, partner_roles: BTreeSet<RoleId>) -> Self {
+        Self {
+            partner_roles: Some(partner_roles),
+            ..self
+        }
     }
 
     /// The same with another time limit per request.

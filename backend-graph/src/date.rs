@@ -3,6 +3,7 @@ use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap};
 
 use crate::client::Client;
+use crate::discovery::Discovered;
 
 /// When the server answered, by its own clock (RFC 9110, 6.6.1). `None` if it does not say, or says it wrong.
 pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
@@ -10,15 +11,10 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     date.try_into().ok()
 }
 
-/// The time by the clock of the authority that gives out tokens at `token_url`, which it tells with a document that anybody
-/// may read (<https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc>).
+/// The time by the clock of the authority that gives out tokens at `token_url`.
 pub(crate) async fn at_authority(client: &Client, token_url: &Url) -> Option<Timestamp> {
-    let mut url = token_url.clone();
-    let tenant = url.path_segments()?.next()?.to_owned();
-    let document = [&tenant, "v2.0", ".well-known", "openid-configuration"];
-    url.path_segments_mut().ok()?.clear().extend(document);
-    let answer = client.http.get(url).send().await.ok()?;
-    date(answer.headers())
+    let found = Discovered::read(client, token_url).await.ok()?;
+    date(&found.headers)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{StatusCode, Url};
@@ -18,6 +18,7 @@ use crate::answer::last_cause;
 use crate::assertion::{NoToken, token_url};
 use crate::form::encode;
 use crate::secret_body;
+use crate::session::{Granted, Refresh, Session};
 
 /// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
 pub(crate) const LONGEST: Duration = Duration::from_secs(960);
@@ -44,13 +45,8 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 #[derive(Clone)]
 pub struct DeviceCode {
     prompt: Arc<dyn Fn(&DevicePrompt) + Send + Sync>,
-    refresh: Arc<Mutex<Option<Refresh>>>,
-}
-
-/// What gets the next token, from the authority that gave it alone.
-struct Refresh {
-    token: SecretString,
-    authority: Url,
+    /// By authority: what one gave goes to no other.
+    sessions: Arc<Mutex<HashMap<Url, Session>>>,
 }
 
 /// What a person must be shown in order to sign in.
@@ -72,7 +68,7 @@ impl DeviceCode {
     pub fn new(prompt: impl Fn(&DevicePrompt) + Send + Sync + 'static) -> Self {
         Self {
             prompt: Arc::new(prompt),
-            refresh: Arc::default(),
+            sessions: Arc::default(),
         }
     }
 }
@@ -88,16 +84,10 @@ pub(crate) struct Person {
     pub(crate) sign_in: DeviceCode,
     pub(crate) tenant: String,
     pub(crate) client_id: String,
+    /// Whether this person may be asked to sign in to this tenant, and not only to that of a partner of it.
+    pub(crate) is_asked_here: bool,
     pub(crate) authority: Url,
     pub(crate) http: reqwest::Client,
-}
-
-/// What the authority gives: tokens, wiped when dropped but for the one that `azure_core` keeps.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: i64,
-    refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -132,36 +122,60 @@ impl TokenCredential for Person {
         _: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let scope = format!("{} offline_access", scopes.join(" "));
-        // held while the person signs in, so that nobody is asked twice
-        let mut refresh = self.sign_in.refresh.lock().await;
-        if let Some(known) = &*refresh
-            && known.authority == self.authority
-        {
-            match self.redeem(&known.token, &scope).await {
-                Ok(granted) => return Ok(self.kept(granted, &mut refresh)),
-                Err(Refused::Body(_, body)) if wants_a_person(&body) => *refresh = None,
+        let mut has_asked = false;
+        loop {
+            let refresh = match self.refresh(&scope, &mut has_asked).await? {
+                Way::Token(token) => return Ok(token),
+                Way::Refresh(refresh) => refresh,
+            };
+            // not held meanwhile: there may be hundreds of tenants
+            match self.redeem(&refresh.0, &scope).await {
+                Ok(granted) => {
+                    let mut sessions = self.sign_in.sessions.lock().await;
+                    let session = sessions.entry(self.authority.clone()).or_default();
+                    return Ok(session.keep(granted));
+                }
+                Err(Refused::Body(_, body)) if !has_asked && self.wants_a_person(&body) => {
+                    let mut sessions = self.sign_in.sessions.lock().await;
+                    let session = sessions.entry(self.authority.clone()).or_default();
+                    session.forget(&refresh, &self.tenant, is_lapsed(&body));
+                }
                 Err(refused) => return Err(NoToken::from(refused).into()),
             }
         }
-        let granted = self.ask(&scope).await?;
-        Ok(self.kept(granted, &mut refresh))
     }
 }
 
+/// How to come by a token.
+enum Way {
+    Refresh(Refresh),
+    Token(AccessToken),
+}
+
 impl Person {
-    /// The token, having put aside what gets the next one. The one before is not revoked by that, but is older.
-    fn kept(&self, granted: Granted, refresh: &mut Option<Refresh>) -> AccessToken {
-        if let Some(token) = granted.refresh_token {
-            let authority = self.authority.clone();
-            *refresh = Some(Refresh { token, authority });
+    /// What gets a token. If nobody has signed in, somebody is asked to, and nobody else meanwhile.
+    async fn refresh(&self, scope: &str, has_asked: &mut bool) -> Result<Way, NoToken> {
+        let mut sessions = self.sign_in.sessions.lock().await;
+        let session = sessions.entry(self.authority.clone()).or_default();
+        if let Some(refresh) = &session.refresh {
+            return Ok(Way::Refresh(refresh.clone()));
         }
-        // a day at most, whatever is said: adding it to a time does not overflow
-        let lives = granted.expires_in.clamp(0, 86_400);
-        let lives = azure_core::time::Duration::seconds(lives);
-        AccessToken::new(
-            Secret::new(granted.access_token),
-            OffsetDateTime::now_utc() + lives,
-        )
+        let home = session.home.clone().unwrap_or_else(|| self.tenant.clone());
+        *has_asked = true;
+        let granted = self.ask(&home, scope).await?;
+        let token = session.keep(granted);
+        let is_here = home == self.tenant;
+        session.home = Some(home);
+        Ok(match &session.refresh {
+            Some(refresh) if !is_here => Way::Refresh(refresh.clone()),
+            _ => Way::Token(token),
+        })
+    }
+
+    /// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way, and what a
+    /// customer demands of a partner's people is no matter of all the others.
+    fn wants_a_person(&self, body: &ErrorBody) -> bool {
+        is_lapsed(body) || (self.is_asked_here && body.error == "interaction_required")
     }
 
     async fn redeem(&self, token: &SecretString, scope: &str) -> Result<Granted, Refused> {
@@ -173,7 +187,7 @@ impl Person {
         ];
         let mut pauses = PAUSES.into_iter();
         loop {
-            match self.post("token", &form).await {
+            match self.post(&self.tenant, "token", &form).await {
                 Err(Refused::No(why)) if why.transient => match pauses.next() {
                     Some(pause) => sleep(pause).await,
                     None => return Err(Refused::No(why)),
@@ -183,12 +197,13 @@ impl Person {
         }
     }
 
-    async fn ask(&self, scope: &str) -> Result<Granted, NoToken> {
+    /// Has somebody sign in to `tenant`.
+    async fn ask(&self, tenant: &str, scope: &str) -> Result<Granted, NoToken> {
         let form = [("client_id", self.client_id.as_str()), ("scope", scope)];
-        let asked: Asked = self.post("devicecode", &form).await?;
+        let asked: Asked = self.post(tenant, "devicecode", &form).await?;
         let good_for = Duration::from_secs(asked.expires_in).min(LONGEST);
         (self.sign_in.prompt)(&DevicePrompt {
-            tenant: self.tenant.clone(),
+            tenant: tenant.to_owned(),
             page: printable(&asked.verification_uri),
             code: printable(&asked.user_code),
             good_for,
@@ -208,7 +223,7 @@ impl Person {
                 let why = format!("nobody signed in within {} s", good_for.as_secs());
                 return Err(NoToken::new(why, "start again, and enter the code in time"));
             }
-            match self.post("token", &form).await {
+            match self.post(tenant, "token", &form).await {
                 Err(Refused::Body(_, body)) if body.error == "authorization_pending" => {}
                 Err(Refused::Body(_, body)) if body.error == "slow_down" => {
                     interval = interval.saturating_add(INTERVAL);
@@ -221,10 +236,11 @@ impl Person {
 
     async fn post<A: DeserializeOwned>(
         &self,
+        tenant: &str,
         endpoint: &str,
         fields: &[(&str, &str)],
     ) -> Result<A, Refused> {
-        let mut url = token_url(&self.authority, &self.tenant);
+        let mut url = token_url(&self.authority, tenant);
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop().push(endpoint);
         }
@@ -261,14 +277,12 @@ impl fmt::Debug for Person {
     }
 }
 
-/// Whether it helps that somebody signs in again. Whoever is not in a tenant does not get into it that way.
-fn wants_a_person(body: &ErrorBody) -> bool {
-    body.error == "interaction_required"
-        || body.error_codes.iter().any(|code| LAPSED.contains(code))
+fn is_lapsed(body: &ErrorBody) -> bool {
+    body.error_codes.iter().any(|code| LAPSED.contains(code))
 }
 
 /// What an authority says goes to a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
@@ -280,15 +294,16 @@ mod tests {
     fn what_gets_the_next_token_is_not_shown() {
         let sign_in = DeviceCode::new(|_| {});
         let authority = Url::parse("https://login.example").unwrap();
-        *sign_in.refresh.try_lock().unwrap() = Some(Refresh {
-            token: "hunter2".into(),
-            authority,
-        });
+        let mut sessions = sign_in.sessions.try_lock().unwrap();
+        let session = sessions.entry(authority.clone()).or_default();
+        session.refresh = Some(Refresh(Arc::new("hunter2".into())));
+        drop(sessions);
         let person = Person {
             sign_in: sign_in.clone(),
             tenant: "contoso.example".to_owned(),
             client_id: String::new(),
-            authority: Url::parse("https://login.example").unwrap(),
+            is_asked_here: true,
+            authority,
             http: reqwest::Client::new(),
         };
         let shown = format!("{sign_in:?} {person:?}");

@@ -26,6 +26,7 @@
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
 //!    │                                              auth ─► assertion ─► certificate | federation
 //!    │                                              auth ─► device_code | managed_identity | the Azure CLI
+//!    ├─► customers ─► page                             (a partner's tenant)
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
 //!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
@@ -49,9 +50,11 @@ mod client;
 mod cloud;
 mod config;
 mod consent;
+mod customers;
 mod date;
 mod device_code;
 mod directory;
+mod discovery;
 mod domains;
 mod error;
 #[cfg(test)]
@@ -70,10 +73,12 @@ mod pem;
 mod permission;
 mod place;
 mod quota;
+mod relationship;
 mod retry;
 mod retry_after;
 mod roles;
 mod secret_body;
+mod session;
 mod setup;
 mod traffic;
 mod transport;
@@ -84,10 +89,12 @@ pub use backend::GraphBackend;
 pub use certificate::{CertificateError, ClientCertificate};
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
+pub use customers::{Customer, CustomersFrom};
 pub use device_code::{DeviceCode, DevicePrompt};
 pub use domains::PasswordExpiry;
 pub use error::ConfigError;
 pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
+pub use relationship::Relationship;
 pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
 pub use traffic::Traffic;

@@ -11,7 +11,7 @@ use crate::client::{Call, Client, SendError};
 
 /// How long to wait before each repeat of a read, unless the server says how long. One listing reads one thing at a
 /// time, so there is no herd to scatter.
-const PAUSES: [Duration; 4] = [
+pub(crate) const PAUSES: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),

@@ -107,6 +107,7 @@ impl Authority {
             principal: actor.principal,
             app_only: actor.app_only,
             permissions: &actor.permissions,
+            of_partner: None,
         };
         let touched = Touched {
             password: true,

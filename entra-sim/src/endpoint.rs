@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Endpoint {
+    /// `/tenantRelationships/delegatedAdminRelationships/{id}/accessAssignments`
+    AccessAssignments,
     /// `/{tenant}/adminconsent` of the authority
     AdminConsent,
     /// `/directory/administrativeUnits/{id}/members`
@@ -19,6 +21,12 @@ pub enum Endpoint {
     AppRoleAssignments,
     /// `/$batch`
     Batch,
+    /// `/contracts`
+    Contracts,
+    /// `/tenantRelationships/delegatedAdminCustomers`
+    DelegatedAdminCustomers,
+    /// `/tenantRelationships/delegatedAdminRelationships`
+    DelegatedAdminRelationships,
     /// The device code endpoint
     DeviceCode,
     /// `OpenID` configuration, instance discovery and the like
@@ -137,6 +145,19 @@ impl<'a> Route<'a> {
             ["directory", "administrativeUnits", key, "members"] => {
                 (Endpoint::AdministrativeUnitMembers, *key)
             }
+            ["contracts"] => (Endpoint::Contracts, ""),
+            ["tenantRelationships", "delegatedAdminCustomers"] => {
+                (Endpoint::DelegatedAdminCustomers, "")
+            }
+            ["tenantRelationships", "delegatedAdminRelationships"] => {
+                (Endpoint::DelegatedAdminRelationships, "")
+            }
+            [
+                "tenantRelationships",
+                "delegatedAdminRelationships",
+                key,
+                "accessAssignments",
+            ] => (Endpoint::AccessAssignments, *key),
             ["roleManagement", "directory", collection] => (role_collection(collection), ""),
             ["roleManagement", "directory", "roleAssignments", key] => {
                 (Endpoint::RoleAssignments, *key)

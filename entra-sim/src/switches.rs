@@ -49,6 +49,9 @@ pub struct Switches {
     pub guest_target: Unserved,
     /// A disabled account is told so before its password is looked at.
     pub disabled_before_password: bool,
+    /// Apps on their own may read delegated administration customers and relationships, as the newest pages say, and not
+    /// people alone.
+    pub app_only_reads_relationships: bool,
     /// `roleAssignments` without a `$filter` is refused.
     pub role_assignments_require_filter: bool,
     /// The longest active assignment that Privileged Identity Management lets an administrator make, by its settings for the
@@ -76,6 +79,7 @@ impl Default for Switches {
             federated_target: Unserved::BadRequest,
             guest_target: Unserved::BadRequest,
             disabled_before_password: true,
+            app_only_reads_relationships: false,
             role_assignments_require_filter: false,
             longest_assignment: None,
             premium_p1: true,

@@ -62,7 +62,7 @@ impl World {
         let started = clock.now();
         let throttles = Throttles::new(config.throttle, started);
         let (mut by_id, mut by_domain) = (HashMap::new(), HashMap::new());
-        let mut tenants = Vec::with_capacity(config.tenants.len());
+        let mut tenants: Vec<Arc<Directory>> = Vec::with_capacity(config.tenants.len());
         let mut registrations = HashMap::new();
         for (index, mut tenant) in config.tenants.into_iter().enumerate() {
             let throttle = tenant.throttle.take();
@@ -95,6 +95,17 @@ impl World {
                     .or_insert(Registration { home, app });
             }
             tenants.push(Arc::new(directory));
+        }
+        let mut customers = tenants.iter().flat_map(|tenant| {
+            let related = tenant.relationships.iter().map(|one| &one.customer);
+            tenant.customers.iter().chain(related)
+        });
+        if let Some(unknown) = customers.find(|name| !by_domain.contains_key(&name.to_lowercase()))
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the customer {unknown:?} of a partner is no tenant"),
+            ));
         }
         let world = Self {
             base_url,

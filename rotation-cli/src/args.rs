@@ -35,7 +35,7 @@ pub(crate) struct Common {
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Only this tenant, named as in the configuration; may be repeated
+    /// Only this tenant, named as in the configuration, or a customer by GUID or domain; may be repeated
     #[arg(long = "tenant", global = true, value_name = "TENANT")]
     pub(crate) tenants: Vec<String>,
 

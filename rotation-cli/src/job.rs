@@ -46,7 +46,8 @@ impl Job {
         };
         let mut interrupt = Interrupt::listen()?;
         let run = RunId::new();
-        let tenants = wiring::tenants(config, common, self.sharded)?;
+        let tenants = wiring::tenants(config, common, self.sharded);
+        let tenants = interrupt.during(tenants).await?;
         if tenants.is_empty() {
             return Ok(Summary::new(run));
         }

@@ -25,12 +25,7 @@ impl Obstructed {
         Self {
             place: tenant.place,
             name: tenant.name.clone(),
-            // a domain tells no GUID
-            id: tenant
-                .name
-                .parse::<uuid::Uuid>()
-                .ok()
-                .map(|_| TenantId::new(&tenant.name)),
+            id: tenant.id(),
             problems,
         }
     }

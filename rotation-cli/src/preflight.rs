@@ -81,8 +81,8 @@ pub(crate) async fn check(
     let store = findings.take(store, |_| format!("{} opens", stores.name()));
 
     let sign_in = async |tenant: Tenant| {
-        let caller = tenant.backend.caller().await;
-        (tenant, caller.map_err(|error| error.problem().clone()))
+        let caller = tenant.caller().await;
+        (tenant, caller)
     };
     let mut callers = pin!(in_order(tenants, config.engine.tenants_at_once, sign_in));
     let (mut ready, mut obstructed) = (Vec::new(), Vec::new());
@@ -108,7 +108,8 @@ pub(crate) async fn check(
             findings.tell(check_domain(&caller));
         } else if purpose == Purpose::Rotate {
             findings.tell(check_permission(&caller));
-            findings.tell(check_role(&caller, tenant.policy.rules));
+            let role = check_role(&caller, tenant.policy.rules);
+            findings.tell(role.map_err(|problem| tenant.by_its_partner(problem)));
             if tenant.policy.verify == Verify::SignIn {
                 findings.tell(Ok(WHAT_SIGN_IN_NEEDS.to_owned()));
             }

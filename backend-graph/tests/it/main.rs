@@ -10,6 +10,7 @@ mod batches;
 mod caller;
 mod conformance;
 mod credentials;
+mod customers;
 mod listing;
 mod outcomes;
 mod paging;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backend_graph::{Cloud, Credential, DeviceCode, DevicePrompt, GraphBackend, GraphConfig};
-use entra_sim::{App, Config, Role, Server, Tenant, User};
+use entra_sim::{App, Config, Effect, Endpoint, Fault, Role, Server, Tenant, User};
 use rotation_core::{BackendError, CallerKind, RotationBackend};
 use serde_json::json;
 use uuid::Uuid;
@@ -182,6 +182,16 @@ async fn whoever_is_not_in_another_tenant_is_told_so_and_not_asked_again() {
     desk.server.advance(Duration::from_secs(7_200));
     home.caller().await.unwrap();
     assert_eq!(desk.prompts(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_that_demands_more_of_a_guest_is_signed_in_to_itself() {
+    let desk = desk(public(), Does::Approve).await;
+    desk.backend(DOMAIN).caller().await.unwrap();
+    let demanding = Fault::new(Effect::aadsts(50_076)).endpoint(Endpoint::Token);
+    desk.server.add_fault(demanding.tenant(DOMAIN).once());
+    desk.backend(DOMAIN).caller().await.unwrap();
+    assert_eq!(desk.prompts(), 2);
 }
 
 /// An authority of somebody else, or one that answers what none does.

@@ -223,7 +223,7 @@ async fn the_number_of_requests_does_not_grow_with_the_accounts() {
 async fn no_account_is_listed_while_any_table_is_unreadable() {
     for (resource, permission) in [
         (ASSIGNMENTS, "RoleManagement.Read.Directory"),
-        (ELIGIBILITIES, "RoleEligibilitySchedule.Read.Directory"),
+        (ELIGIBILITIES, "RoleManagement.Read.Directory"),
         ("groups", "GroupMember.Read.All"),
         ("domains", "Domain.Read.All"),
     ] {

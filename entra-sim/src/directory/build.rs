@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Access, Account, AppCertificate, Assignment, ClientSecret, Directory, Federation, GroupRecord,
-    OnPremises, Seeded, ServicePrincipal, State, UnitRecord,
+    OnPremises, Relationship, Seeded, ServicePrincipal, State, UnitRecord,
 };
 use crate::banned::Banned;
 use crate::clock::{earlier, later};
@@ -49,12 +49,20 @@ impl Directory {
             assign(&mut access, account.id, &user.roles, &user.eligible_roles)?;
         }
         access.index();
+        let mut rng = Rng::derived(seed, &format!("{domain}/relationships"));
+        let relationships = tenant.relationships.into_iter().map(|seed| {
+            let group = access.group_named(&seed.group)?;
+            Ok(Relationship::new(seed, rng.uuid(), group, now))
+        });
+        let relationships = relationships.collect::<io::Result<_>>()?;
         Ok(Self {
             id,
             display_name: tenant.display_name,
             domains: tenant.domains,
             custom_roles: tenant.custom_roles,
             banned: Banned::new(&tenant.banned_words),
+            customers: tenant.customers,
+            relationships,
             password_validity: tenant.password_validity,
             replication_lag: tenant.replication_lag,
             permission_lag: tenant.permission_lag,
@@ -264,6 +272,14 @@ fn assign(
 }
 
 impl Access {
+    fn group_named(&self, name: &str) -> io::Result<Uuid> {
+        let mut groups = self.groups.iter();
+        groups
+            .find(|group| group.display_name == name)
+            .map(|group| group.id)
+            .ok_or_else(|| invalid(format!("group {name:?} is named but not created")))
+    }
+
     /// An assignment of `role` to `principal` without an end, not yet in force.
     pub(crate) fn assignment(
         &self,

@@ -17,6 +17,8 @@ mod lockout;
 pub(crate) use lockout::{Attempt, Lockout};
 mod on_premises;
 pub(crate) use on_premises::{OnPremises, security_id};
+mod relationship;
+pub(crate) use relationship::Relationship;
 mod service_principal;
 pub(crate) use service_principal::{ClientSecret, SecretCheck, ServicePrincipal};
 
@@ -40,6 +42,10 @@ pub(crate) struct Directory {
     pub(crate) domains: Vec<(String, Authentication)>,
     pub(crate) custom_roles: Vec<(Role, String)>,
     pub(crate) banned: Banned,
+    /// Domains of the tenants that this one has contracts with, as a partner.
+    pub(crate) customers: Vec<String>,
+    /// What the people of this tenant may do in customers' tenants.
+    pub(crate) relationships: Vec<Relationship>,
     /// After how many days passwords expire, if they do.
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
@@ -131,6 +137,11 @@ impl Directory {
     pub(crate) fn expire(&self, now: Timestamp) {
         let live = |assignment: &Assignment| assignment.ends.is_none_or(|end| now < end);
         self.change_access(|access| access.assignments.retain(live));
+    }
+
+    pub(crate) fn has_domain(&self, name: &str) -> bool {
+        let mut domains = self.domains.iter();
+        domains.any(|(domain, _)| domain.eq_ignore_ascii_case(name))
     }
 
     /// The tenant's first domain.

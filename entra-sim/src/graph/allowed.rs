@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::GraphError;
 use crate::authorize::{self, Acting, Denial, Target};
-use crate::directory::{Account, Directory};
+use crate::directory::{Account, Directory, Holdings};
 
 /// Who asks, as the token says.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) app_only: bool,
     /// `roles` of an app-only token, `scp` of a delegated one.
     pub(crate) permissions: &'a [String],
+    /// What it holds, if that is not in the directory, as it is of a partner.
+    pub(crate) of_partner: Option<&'a Holdings>,
 }
 
 /// Which properties a PATCH touches.
@@ -35,7 +37,9 @@ pub(crate) fn account<'a>(
         principal: asking.principal,
         app_only: asking.app_only,
         permissions: asking.permissions,
-        holdings: access.holdings(asking.principal),
+        holdings: asking
+            .of_partner
+            .or_else(|| access.holdings(asking.principal)),
     };
     // An id that does not exist is nobody's: what an ordinary account would answer goes first,
     // so that a caller without rights learns nothing from a 404.

@@ -19,6 +19,8 @@ pub(crate) struct Caller {
     pub(crate) principal: Uuid,
     pub(crate) client_id: Uuid,
     pub(crate) app_only: bool,
+    /// The partner's tenant that has the account of the user, if that is another.
+    pub(crate) partner: Option<Arc<Directory>>,
     /// As frozen in the token: `roles`, or `scp` of a user.
     pub(crate) permissions: Vec<String>,
     not_before: i64,
@@ -97,6 +99,7 @@ impl Caller {
             || GraphError::unauthenticated("CompactToken parsing failed with error code: 80049217");
         let claims: Claims = world.signer.verify(token).ok_or_else(unreadable)?;
         let directory = world.tenant_by_id(claims.tid).ok_or_else(unreadable)?;
+        let partner = claims.partner().and_then(|home| world.tenant_by_id(home));
         let app_only = claims.idtyp == "app";
         let permissions = if app_only {
             claims.roles.unwrap_or_default()
@@ -109,6 +112,7 @@ impl Caller {
             principal: claims.oid,
             client_id: claims.appid,
             app_only,
+            partner: partner.map(Arc::clone),
             permissions,
             not_before: claims.nbf,
             expires: claims.exp,

@@ -44,7 +44,7 @@ impl Call<'_> {
             return Cost::WRITE;
         }
         let base = match self.route.endpoint {
-            Endpoint::GroupMembers => 3,
+            Endpoint::Contracts | Endpoint::GroupMembers => 3,
             Endpoint::Users => 2,
             _ => 1,
         };

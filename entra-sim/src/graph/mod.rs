@@ -17,6 +17,7 @@ mod groups;
 mod objects;
 mod organization;
 mod page;
+mod partner;
 mod patch;
 mod permission;
 mod query;
@@ -74,6 +75,10 @@ impl Call<'_> {
         match self.route.endpoint {
             Endpoint::AdministrativeUnitMembers => units::members(self),
             Endpoint::AdministrativeUnits => units::list_or_read(self),
+            Endpoint::AccessAssignments => partner::access_assignments(self),
+            Endpoint::Contracts => partner::contracts(self),
+            Endpoint::DelegatedAdminCustomers => partner::customers(self),
+            Endpoint::DelegatedAdminRelationships => partner::relationships(self),
             Endpoint::AppRoleAssignments => app_role_assignments::list(self),
             Endpoint::Domains => organization::domains(self),
             Endpoint::GroupEligibility => groups::eligibility(self),

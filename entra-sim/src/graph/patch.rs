@@ -65,10 +65,12 @@ impl From<Usual> for Change {
 pub(crate) fn patch(call: &Call<'_>) -> Result<Reply, GraphError> {
     let change = parse(call)?;
     let switches = &call.directory.switches;
+    let of_partner = call.holdings_of_partner();
     let asking = Asking {
         principal: call.caller.principal,
         app_only: call.caller.app_only,
         permissions: &call.caller.permissions,
+        of_partner: of_partner.as_ref(),
     };
     let touched = Touched {
         password: change.profile.is_some(),

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{Call, GraphError};
+use crate::directory::Holdings;
 use crate::role::Role;
 
 pub(crate) const USERS: &[&str] = &[
@@ -48,6 +49,11 @@ pub(crate) const APPLICATIONS: &[&str] = &[
     "Application.ReadWrite.All",
     "Directory.Read.All",
     "Directory.ReadWrite.All",
+];
+pub(crate) const CONTRACTS: &[&str] = &["Directory.Read.All", "Directory.ReadWrite.All"];
+pub(crate) const RELATIONSHIPS: &[&str] = &[
+    "DelegatedAdminRelationship.Read.All",
+    "DelegatedAdminRelationship.ReadWrite.All",
 ];
 pub(crate) const ROLES: &[&str] = &[
     "RoleManagement.Read.Directory",
@@ -161,10 +167,29 @@ impl Call<'_> {
         }
     }
 
+    /// Refuses a caller that may not read contracts.
+    pub(crate) fn require_contract_reader(&self) -> Result<(), GraphError> {
+        self.require(CONTRACTS)?;
+        self.require_delegated_role(DELEGATED_ROLE_READERS)
+    }
+
+    /// What a caller of a partner holds here, now.
+    pub(crate) fn holdings_of_partner(&self) -> Option<Holdings> {
+        let caller = self.caller;
+        let partner = caller.partner.as_deref()?;
+        let holdings = self
+            .world
+            .partner_holdings(partner, caller.principal, self.directory);
+        Some(holdings)
+    }
+
     /// Refuses a signed-in user who holds none of `roles` tenant-wide; an app needs no role.
     pub(crate) fn require_delegated_role(&self, roles: &[Role]) -> Result<(), GraphError> {
+        let of_partner = self.holdings_of_partner();
         let access = self.directory.access();
-        let held = access.holdings(self.caller.principal).is_some_and(|held| {
+        let held = of_partner.as_ref();
+        let held = held.or_else(|| access.holdings(self.caller.principal));
+        let held = held.is_some_and(|held| {
             held.active
                 .iter()
                 .any(|grant| grant.unit.is_none() && roles.contains(&grant.role))

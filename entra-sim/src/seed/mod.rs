@@ -9,6 +9,8 @@ pub(crate) use app::SeedFederation;
 mod demo;
 mod group;
 pub use group::Group;
+mod relationship;
+pub use relationship::Relationship;
 mod tenant;
 pub use tenant::{Authentication, Tenant};
 mod unit;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{App, Group, Unit, User};
+use super::{App, Group, Relationship, Unit, User};
 use crate::role::Role;
 use crate::switches::Switches;
 use crate::throttle::Throttle;
@@ -40,6 +40,9 @@ pub struct Tenant {
     pub(crate) groups: Vec<Group>,
     pub(crate) units: Vec<Unit>,
     pub(crate) custom_roles: Vec<(Role, String)>,
+    /// Domains of the tenants that it has contracts with.
+    pub(crate) customers: Vec<String>,
+    pub(crate) relationships: Vec<Relationship>,
     pub(crate) banned_words: Vec<String>,
     pub(crate) password_validity: Option<u32>,
     pub(crate) replication_lag: Duration,
@@ -67,6 +70,8 @@ impl Tenant {
             groups: Vec::new(),
             units: Vec::new(),
             custom_roles: Vec::new(),
+            customers: Vec::new(),
+            relationships: Vec::new(),
             banned_words: Vec::new(),
             password_validity: None,
             replication_lag: Duration::ZERO,
@@ -144,6 +149,21 @@ impl Tenant {
     #[must_use]
     pub fn custom_role(mut self, role: Role, display_name: impl Into<String>) -> Self {
         self.custom_roles.push((role, display_name.into()));
+        self
+    }
+
+    /// Makes this the tenant of a partner that has a contract with the tenant of this domain
+    /// (<https://learn.microsoft.com/graph/api/resources/contract>).
+    #[must_use]
+    pub fn customer(mut self, domain: impl Into<String>) -> Self {
+        self.customers.push(domain.into());
+        self
+    }
+
+    /// Makes this the tenant of a partner whose people may act in a customer's.
+    #[must_use]
+    pub fn relationship(mut self, relationship: Relationship) -> Self {
+        self.relationships.push(relationship);
         self
     }
 

@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, uuid};
 
-use crate::directory::{Account, Directory, ServicePrincipal};
+use crate::directory::{Account, Directory, Holdings, ServicePrincipal};
 
 /// Present in `wids` of app-only tokens, although it is no directory role.
 const NOT_A_ROLE: Uuid = uuid!("0997a1d0-0d1d-4acb-b408-d5ca73121e90");
+
+/// What issues tokens of version 1.0, and whose accounts sign in.
+const STS: &str = "https://sts.windows.net/";
 
 /// An access token for Graph, which is of version 1.0.
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +111,21 @@ impl Claims {
         }
     }
 
+    /// The same for somebody of a partner. Whether `wids` shows the roles of a relationship is not documented.
+    pub(crate) fn of_partner(self, home: &Directory, held: &Holdings) -> Self {
+        Self {
+            idp: issuer(home.id),
+            wids: held.active.iter().map(|grant| grant.role.id()).collect(),
+            ..self
+        }
+    }
+
+    /// The tenant that has the account, if it is another than that of the token.
+    pub(crate) fn partner(&self) -> Option<Uuid> {
+        let home = self.idp.strip_prefix(STS)?.trim_end_matches('/');
+        home.parse().ok().filter(|home| *home != self.tid)
+    }
+
     fn for_principal(
         directory: &Directory,
         app: &ServicePrincipal,
@@ -115,7 +133,7 @@ impl Claims {
         audience: &str,
         validity: Validity,
     ) -> Self {
-        let issuer = format!("https://sts.windows.net/{}/", directory.id);
+        let issuer = issuer(directory.id);
         Self {
             aud: audience.to_owned(),
             iss: issuer.clone(),
@@ -139,6 +157,10 @@ impl Claims {
             wids: Vec::new(),
         }
     }
+}
+
+fn issuer(tenant: Uuid) -> String {
+    format!("{STS}{tenant}/")
 }
 
 /// Roles scoped to an administrative unit never show up in a token.

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{AadSts, TokenForm};
+use super::{AadSts, Person, TokenForm};
 use crate::directory::{Account, Directory, ServicePrincipal};
 use crate::reply::Reply;
 use crate::world::World;
@@ -140,11 +140,11 @@ fn begin(world: &World, tenant: &str, form: &TokenForm, now: Timestamp) -> Resul
 
 /// Who approved the code of `form`. A code is good once.
 pub(super) fn approved<'a>(
-    world: &World,
+    world: &'a World,
     directory: &'a Directory,
     app: &ServicePrincipal,
     form: &TokenForm,
-) -> Result<&'a Account, AadSts> {
+) -> Result<Person<'a>, AadSts> {
     let presented = TokenForm::require(&form.device_code, "device_code")?;
     let mut held = world.devices.held();
     let code = held.codes.get(presented);
@@ -162,13 +162,14 @@ pub(super) fn approved<'a>(
     }
 }
 
-/// Whose refresh token stands in `form`. It is bound to user and client, and dies with the password.
+/// Whose refresh token stands in `form`. It is bound to user and client, not to a tenant, and dies with the password. Who
+/// is of another tenant than that of the token must be of a partner that it has a relationship with.
 pub(super) fn refreshed<'a>(
-    world: &World,
+    world: &'a World,
     directory: &'a Directory,
     app: &ServicePrincipal,
     form: &TokenForm,
-) -> Result<&'a Account, AadSts> {
+) -> Result<Person<'a>, AadSts> {
     let presented = TokenForm::require(&form.refresh_token, "refresh_token")?;
     let held = world.devices.held();
     let refresh = held.refresh.get(presented);
@@ -179,24 +180,47 @@ pub(super) fn refreshed<'a>(
     if refresh.issued + REFRESH_LIFETIME <= now {
         return Err(AadSts::RefreshTokenInactive);
     }
-    if refresh.tenant != directory.id {
+    let home = world.tenant_by_id(refresh.tenant);
+    let home = home.ok_or(AadSts::RefreshTokenUnknown)?;
+    let person = usable(home, refresh.user)?;
+    if home.id != directory.id
+        && world
+            .partner_holdings(home, refresh.user, directory)
+            .active
+            .is_empty()
+    {
         return Err(AadSts::UserElsewhere);
     }
-    let user = usable(directory, refresh.user)?;
-    let changed = user.state().password_changed(Timestamp::MAX);
+    let changed = person.account.state().password_changed(Timestamp::MAX);
     if changed.is_some_and(|changed| refresh.issued < changed) {
         return Err(AadSts::RefreshTokenRevoked);
     }
-    Ok(user)
+    Ok(person)
 }
 
-fn usable(directory: &Directory, user: Uuid) -> Result<&Account, AadSts> {
+/// The client id of `form`, if its refresh token is of somebody of a partner that has a relationship with `directory`.
+pub(super) fn comes_from_partner(
+    world: &World,
+    directory: &Directory,
+    form: &TokenForm,
+) -> Option<String> {
+    let held = world.devices.held();
+    let refresh = held.refresh.get(form.refresh_token.as_deref()?)?;
+    let home = world.tenant_by_id(refresh.tenant)?;
+    let related = world.relationships_with(home, directory).next().is_some();
+    (home.id != directory.id && related).then(|| refresh.client_id.to_string())
+}
+
+fn usable(directory: &Directory, user: Uuid) -> Result<Person<'_>, AadSts> {
     let account = directory.account(user);
     let account = account.ok_or_else(|| AadSts::UserNotFound {
         tenant: directory.id.to_string(),
     })?;
     if account.state().enabled {
-        Ok(account)
+        Ok(Person {
+            home: directory,
+            account,
+        })
     } else {
         Err(AadSts::AccountDisabled)
     }
@@ -205,12 +229,12 @@ fn usable(directory: &Directory, user: Uuid) -> Result<&Account, AadSts> {
 /// A refresh token, if `scope` asks for one.
 pub(super) fn refresh_token(
     world: &World,
-    directory: &Directory,
+    home: &Directory,
     app: &ServicePrincipal,
     user: &Account,
     scope: &str,
 ) -> Option<String> {
     let wanted = scope.split(' ').any(|scope| scope == "offline_access");
     let devices = &world.devices;
-    wanted.then(|| devices.new_refresh(app, directory.id, user.id, world.clock.now()))
+    wanted.then(|| devices.new_refresh(app, home.id, user.id, world.clock.now()))
 }

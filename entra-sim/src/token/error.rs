@@ -47,6 +47,11 @@ pub(crate) enum AadSts {
         name: &'static str,
     },
     MfaRequired,
+    /// A partner's app that the customer did not consent to.
+    PartnerAppUnauthorized {
+        client_id: String,
+        tenant: Uuid,
+    },
     PasswordExpired,
     /// A credential came from an app that is registered as one that can keep none.
     PublicClient,
@@ -135,7 +140,14 @@ impl AadSts {
             Self::MissingCredential => (7_000_218, "invalid_client", unauthorized),
             Self::MissingParameter { .. } => (900_144, "invalid_request", refused),
             Self::MfaRequired => (50076, "invalid_grant", refused),
+            // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow#error-response-example
+            Self::Scripted {
+                number: number @ (50_074 | 50_076 | 50_079),
+                status,
+            } => (*number, "interaction_required", *status),
             Self::Scripted { number, status } => (*number, "invalid_grant", *status),
+            // number and text are documented, the error of OAuth is not
+            Self::PartnerAppUnauthorized { .. } => (90_099, "invalid_grant", refused),
             Self::PasswordExpired => (50055, "invalid_grant", refused),
             Self::PublicClient => (700_025, "invalid_client", unauthorized),
             Self::RefreshTokenInactive => (700_082, "invalid_grant", refused),
@@ -187,6 +199,9 @@ impl AadSts {
             ),
             Self::MfaRequired => "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.".to_owned(),
             Self::Scripted { .. } => "As a fault demands.".to_owned(),
+            Self::PartnerAppUnauthorized { client_id, tenant } => format!(
+                "The application '{client_id}' has not been authorized in the tenant '{tenant}'. Applications must be authorized to access the customer tenant before partner delegated administrators can use them. Provide pre-consent or execute the appropriate Partner Center API to authorize the application."
+            ),
             Self::PasswordExpired => "The password is expired, or it must be changed at the first sign-in.".to_owned(),
             Self::PublicClient => "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.".to_owned(),
             Self::RefreshTokenInactive => "The refresh token has expired due to inactivity.".to_owned(),

@@ -112,14 +112,31 @@ fn password(world: &World, tenant: &str, form: &TokenForm) -> Result<Value, AadS
     Ok(answer)
 }
 
-/// Who of a directory stands behind a form.
-type Who =
-    for<'a> fn(&World, &'a Directory, &ServicePrincipal, &TokenForm) -> Result<&'a Account, AadSts>;
+/// Somebody who signed in.
+pub(super) struct Person<'a> {
+    /// The tenant that has the account: that of the token, or a partner of it.
+    home: &'a Directory,
+    account: &'a Account,
+}
+
+/// Who stands behind a form that is sent to a directory.
+type Who = for<'a> fn(
+    &'a World,
+    &'a Directory,
+    &ServicePrincipal,
+    &TokenForm,
+) -> Result<Person<'a>, AadSts>;
 
 /// A token for a user who signed in elsewhere, and one to get the next with.
 fn delegated(world: &World, tenant: &str, form: &TokenForm, who: Who) -> Result<Value, AadSts> {
     let directory = named_tenant(world, tenant)?;
-    let app = &app(directory, form)?;
+    let app = &app(directory, form).map_err(|missing| {
+        let comes_from_partner = device::comes_from_partner(world, directory, form);
+        comes_from_partner.map_or(missing, |client_id| AadSts::PartnerAppUnauthorized {
+            client_id,
+            tenant: directory.id,
+        })
+    })?;
     let proof = presented(world, directory, app, form)?;
     match (proof, app.public_client) {
         (Proof::Nothing, false) => return Err(AadSts::MissingCredential),
@@ -130,12 +147,17 @@ fn delegated(world: &World, tenant: &str, form: &TokenForm, who: Who) -> Result<
     let default = format!("{}/.default offline_access", world.base_url);
     let scope = form.scope.as_deref().unwrap_or(&default);
     let audience = user_scope(world, scope)?;
-    let user = who(world, directory, app, form)?;
+    let person = who(world, directory, app, form)?;
+    let (home, user) = (person.home, person.account);
     let (validity, mut answer) = new_token(world);
-    let claims = Claims::delegated(directory, app, user, proof, &audience, validity);
+    let mut claims = Claims::delegated(directory, app, user, proof, &audience, validity);
+    if home.id != directory.id {
+        let held = world.partner_holdings(home, user.id, directory);
+        claims = claims.of_partner(home, &held);
+    }
     insert(&mut answer, "access_token", world.signer.sign(&claims));
     insert(&mut answer, "scope", scope.to_owned());
-    if let Some(token) = device::refresh_token(world, directory, app, user, scope) {
+    if let Some(token) = device::refresh_token(world, home, app, user, scope) {
         insert(&mut answer, "refresh_token", token);
     }
     Ok(answer)

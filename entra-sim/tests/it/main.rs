@@ -19,6 +19,7 @@ mod grants;
 mod groups;
 mod matrix;
 mod paging;
+mod partner;
 mod passwords;
 mod permissions;
 mod roles;

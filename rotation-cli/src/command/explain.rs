@@ -5,8 +5,8 @@ use std::pin::pin;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rotation_core::{
-    Account, AccountQuery, AssignmentState, Caller, CallerKind, Capability, Decision, Denial,
-    Explanation, Known, Planner, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
+    Account, AccountQuery, AssignmentState, BackendError, Caller, CallerKind, Capability, Decision,
+    Denial, Explanation, Known, Planner, Problem, RoleAssignment, RoleId, Scope, Verdict, explain,
     least_role,
 };
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let mut common = common.clone();
     common.accounts.extend_from_slice(&args.accounts);
-    let tenants = wiring::tenants(&config, &common, Sharded::default())?;
+    let tenants = wiring::tenants(&config, &common, Sharded::default()).await?;
     let all = tenants.len();
     let named = Named::new(&common.accounts);
     let look = async |tenant: Tenant| {
@@ -76,14 +76,10 @@ pub(super) async fn run(common: &Common, args: &Explain) -> Result<Exit, Failure
 }
 
 async fn find(tenant: &Tenant, query: AccountQuery) -> Result<(Caller, Vec<Account>), Problem> {
-    let found = async {
-        let caller = tenant.backend.caller().await?;
-        let accounts = tenant.backend.accounts(query).try_collect().await?;
-        Ok((caller, accounts))
-    };
-    found
-        .await
-        .map_err(|error: rotation_core::BackendError| error.problem().clone())
+    let caller = tenant.caller().await?;
+    let accounts = tenant.backend.accounts(query).try_collect().await;
+    let accounts = accounts.map_err(|error: BackendError| error.problem().clone())?;
+    Ok((caller, accounts))
 }
 
 /// What there is to say of one account.
@@ -155,6 +151,13 @@ impl Explained {
         let planner = Planner::new(policy.clone(), caller.clone(), now);
         let decision = planner.decide(account, &Known::default());
         let obstacle = obstacle(&explanation, caller, account, least, &tenant.way);
+        let obstacle = obstacle.map(|problem| match &explanation.rotate {
+            // a role would do, and is to be had from the customer alone
+            Capability::Denied { because } if problem.message == because.to_string() => {
+                tenant.by_its_partner(problem)
+            }
+            _ => problem,
+        });
         let by = match &explanation.rotate {
             Capability::Allowed { by } if obstacle.is_none() => Some(by.to_string()),
             _ => None,

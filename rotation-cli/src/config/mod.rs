@@ -1,6 +1,7 @@
 //! `rotation.toml`: its shape, and what must hold before anything is done with it.
 
 mod credential;
+mod customers;
 mod document;
 mod engine;
 mod error;
@@ -10,6 +11,7 @@ mod store;
 mod suggest;
 
 pub(crate) use credential::{Credential, CredentialKind};
+pub(crate) use customers::Customers;
 pub(crate) use document::{Document, Step, below};
 pub(crate) use engine::{Batch, Engine};
 pub(crate) use error::ConfigError;
@@ -112,6 +114,8 @@ pub(crate) struct Tenant {
     pub(crate) cloud: Cloud,
     #[serde(default = "yes")]
     pub(crate) pim: bool,
+    /// If it is a partner's: its customers that are tenants like it.
+    pub(crate) customers: Option<Customers>,
     pub(crate) powershell: Option<PowerShell>,
     /// Where the passwords of its synced accounts are set.
     pub(crate) on_premises: Option<OnPremises>,
@@ -242,6 +246,18 @@ impl Config {
                     Step::Key("credential"),
                 ];
                 credential.check(&self.document, &at, tenant.backend)?;
+            }
+            if let Some(customers) = &tenant.customers {
+                let at = [
+                    Step::Key("tenant"),
+                    Step::Index(index),
+                    Step::Key("customers"),
+                ];
+                if tenant.backend != Backend::Graph {
+                    let message = "`customers` is for tenants with `backend = \"graph\"`";
+                    return Err(self.document.error(&at, message));
+                }
+                customers.check(tenant.credential.as_ref(), &self.document, &at)?;
             }
         }
         Ok(())

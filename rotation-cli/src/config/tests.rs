@@ -423,6 +423,89 @@ fn a_tenant_may_have_a_policy_of_its_own_which_spares_whatever_all_spare() {
 }
 
 #[test]
+fn customers_are_listed_for_whoever_may_act_there() {
+    let powershell = TENANT.replace("\"graph\"", "\"powershell\"");
+    let shown = error(&format!(
+        "{STORE}{powershell}[tenant.customers]\nfrom = \"contracts\"\n"
+    ));
+    assert!(
+        shown.contains("is for tenants with `backend = \"graph\"`"),
+        "{shown}"
+    );
+    let with = |credential: &str, customers: &str| {
+        let tenant = TENANT.replace("{ kind = \"client-secret\", env = \"S\" }", credential);
+        format!("{STORE}{tenant}[tenant.customers]\n{customers}\n")
+    };
+    let secret = "{ kind = \"client-secret\", env = \"S\" }";
+    let person = "{ kind = \"device-code\" }";
+    for (credential, customers) in [
+        (secret, "from = \"contracts\""),
+        (
+            secret,
+            "from = \"contracts\"\ninclude = [\"*\"]\nexclude = [\"a\"]\nonly = true",
+        ),
+        (person, "from = \"gdap\""),
+    ] {
+        let text = with(credential, customers).replace("KEY", KEY);
+        if let Err(error) = Config::of(Document::of(&text)) {
+            panic!("{credential} {customers}: {error}");
+        }
+    }
+    for (credential, customers, line, words) in [
+        (
+            secret,
+            "from = \"gdap\"",
+            11,
+            "expected `credential = { kind = \"device-code\" }`",
+        ),
+        (
+            person,
+            "from = \"contracts\"",
+            11,
+            "is for an app on its own",
+        ),
+        (
+            "{ kind = \"azure-cli\" }",
+            "from = \"contracts\"",
+            11,
+            "from = \"gdap\"",
+        ),
+        (
+            "{ kind = \"managed-identity\" }",
+            "from = \"contracts\"",
+            11,
+            "signs in to its own tenant alone",
+        ),
+        (
+            secret,
+            "from = \"contract\"",
+            11,
+            "did you mean `contracts`?",
+        ),
+        (
+            secret,
+            "from = \"contracts\"\nexlude = []",
+            12,
+            "did you mean `exclude`?",
+        ),
+        (
+            secret,
+            "from = \"contracts\"\nexclude = [\" \"]",
+            12,
+            "an empty pattern in `exclude`",
+        ),
+        (secret, "only = true", 10, "missing field `from`"),
+    ] {
+        let shown = error(&with(credential, customers));
+        assert!(shown.contains(words), "{customers}: {shown}");
+        assert!(
+            shown.contains(&format!("rotation.toml:{line}:")),
+            "{customers}: {shown}"
+        );
+    }
+}
+
+#[test]
 fn what_is_for_powershell_is_for_powershell_alone() {
     let graph = format!("{STORE}{TENANT}");
     let powershell = graph.replace("\"graph\"", "\"powershell\"");

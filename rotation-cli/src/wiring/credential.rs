@@ -47,6 +47,8 @@ pub(super) struct Credentials {
     told: HashSet<&'static str>,
     /// Whoever signs in, by app.
     people: HashMap<Option<String>, DeviceCode>,
+    /// What was found for a partner's tenant, which is good for its customers too, by its id.
+    found: HashMap<String, Credential>,
 }
 
 impl Credentials {
@@ -59,6 +61,17 @@ impl Credentials {
         at: &At<'_>,
         tenant: &config::Tenant,
     ) -> Result<Credential, ConfigError> {
+        if let Some(found) = self.found.get(&tenant.id) {
+            return Ok(found.clone());
+        }
+        let found = self.find(at, tenant)?;
+        if tenant.customers.is_some() {
+            self.found.insert(tenant.id.clone(), found.clone());
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, at: &At<'_>, tenant: &config::Tenant) -> Result<Credential, ConfigError> {
         let found = match &tenant.credential {
             Some(configured) => {
                 let owner = format!("tenant {}", tenant.id);

@@ -1,6 +1,7 @@
 //! From the configuration to a store and one engine per tenant. Nothing is sent yet.
 
 mod credential;
+mod customers;
 mod powershell;
 mod secret;
 pub(crate) mod setup;
@@ -11,18 +12,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backend_graph::{Cloud, GraphBackend, GraphConfig, Traffic};
+use backend_graph::{
+    Cloud, Credential, Customer, CustomersFrom, GraphBackend, GraphConfig, Traffic,
+};
 use backend_powershell_compat::{HybridBackend, PowerShellBackend, SyncedFrom};
 use rotation_core::{
-    AccountId, AccountQuery, BackendError, Batching, Engine, EngineOptions, Policy, RateControl,
-    RotationBackend, SecretStore, Verify,
+    AccountId, AccountQuery, BackendError, Batching, Caller, Engine, EngineOptions, Policy,
+    Problem, RateControl, RotationBackend, SecretStore, TenantId, Verify,
 };
+use uuid::Uuid;
 
 use crate::args::{Common, Sharded};
 use crate::config::{self, Batch, Config, ConfigError, Step, nearest};
 use crate::exit::Failure;
 use crate::output;
 use credential::Credentials;
+pub(crate) use customers::Candidate;
+
+/// Of more tenants than this nobody wants to read the names.
+const MOST_NAMES: usize = 20;
 
 /// So many accounts of a domain may wait for one worker, which takes a quarter of a second for each.
 const WAITING_FOR_A_WORKER: usize = 16;
@@ -32,7 +40,7 @@ const WAITING_FOR_A_WORKER: usize = 16;
 pub(crate) struct Tenant {
     /// Among those that were asked for.
     pub(crate) place: usize,
-    /// As in the configuration.
+    /// As in the configuration, or in the list that it comes from.
     pub(crate) name: String,
     pub(crate) backend: Arc<dyn RotationBackend>,
     /// The same, for what it can tell besides.
@@ -41,6 +49,12 @@ pub(crate) struct Tenant {
     pub(crate) policy: Policy,
     /// How long a password that was set in its on-premises domain may take to be known there.
     sync_within: Option<Duration>,
+    /// What its partner's list says of it, if it comes from one, and the partner's name.
+    pub(crate) customer: Option<(Customer, String)>,
+    /// The list that is read here, if it is a partner's.
+    pub(crate) lists: Option<CustomersFrom>,
+    /// Why nothing can be done there, if that is known beforehand.
+    pub(crate) obstacle: Option<Problem>,
 }
 
 /// How a directory is reached.
@@ -119,6 +133,61 @@ impl fmt::Debug for Tenant {
 }
 
 impl Tenant {
+    fn new(place: usize, asked: Candidate<'_>, way: Way) -> Self {
+        let tenant = asked.tenant;
+        // what is synced to a partner's tenant is synced to none of its customers'
+        let on_premises = tenant
+            .on_premises
+            .as_ref()
+            .filter(|_| asked.customer.is_none());
+        let lists = tenant.customers.as_ref().map(config::Customers::from);
+        Self {
+            place,
+            name: asked.name,
+            backend: way.backend(),
+            way,
+            policy: policy(tenant, on_premises.is_some()),
+            sync_within: on_premises.map(|own| own.sync_within.duration()),
+            lists: lists.filter(|_| asked.customer.is_none()),
+            customer: asked.customer.map(|it| (it, tenant.id.clone())),
+            obstacle: asked.obstacle,
+        }
+    }
+
+    /// Its GUID, as far as it is known without asking; a domain tells none.
+    pub(crate) fn id(&self) -> Option<TenantId> {
+        if let Some((customer, _)) = &self.customer {
+            return Some(customer.id.clone());
+        }
+        let id = self.name.parse::<Uuid>().ok();
+        id.map(|_| TenantId::new(&self.name))
+    }
+
+    /// `problem` that the caller has no role there: where it has roles by relationships, another is had otherwise.
+    pub(crate) fn by_its_partner(&self, problem: Problem) -> Problem {
+        match &self.customer {
+            Some((customer, partner)) if !customer.relationships.is_empty() => {
+                problem.with_fix(format!(
+                    "whoever signs in must be a member, and not through another group, of a group of {partner} that has the \
+                     role by an active relationship with this customer: Partner Center, Customers, Admin relationships"
+                ))
+            }
+            _ => problem,
+        }
+    }
+
+    /// Who we are there.
+    ///
+    /// # Errors
+    /// Why it does not let us in.
+    pub(crate) async fn caller(&self) -> Result<Caller, Problem> {
+        if let Some(obstacle) = &self.obstacle {
+            return Err(obstacle.clone());
+        }
+        let caller = self.backend.caller().await;
+        caller.map_err(|error| error.problem().clone())
+    }
+
     /// What was asked of the directory so far, as far as it is counted.
     pub(crate) fn traffic(&self) -> Traffic {
         self.way
@@ -150,63 +219,62 @@ impl Tenant {
     }
 }
 
-/// The tenants that the command line asks for: all of the configuration, unless it names some or a shard.
+/// The tenants that the command line asks for: all that are configured, and the customers of those that are partners', unless
+/// it names some or a shard. Partners are asked for their customers.
 ///
 /// # Errors
-/// If one that it names is not in the configuration, or if one cannot work as configured.
-pub(crate) fn tenants(
+/// If one that it names is none of them, or if one cannot work as configured.
+pub(crate) async fn tenants(
     config: &Config,
     common: &Common,
     sharded: Sharded,
 ) -> Result<Vec<Tenant>, Failure> {
-    // what is learned of a quota that tenants share is learned once
-    let rate = RateControl::with_requests_at_once(config.engine.requests_at_once);
-    let mut credentials = Credentials::default();
-    asked(config, common, sharded)?
-        .into_iter()
-        .enumerate()
-        .map(|(place, (index, tenant))| {
-            let way = way(config, index, tenant, &rate, &mut credentials);
-            let way = way.map_err(Failure::usage)?;
-            Ok(Tenant {
-                place,
-                name: tenant.id.clone(),
-                backend: way.backend(),
-                way,
-                policy: policy(tenant),
-                sync_within: tenant
-                    .on_premises
-                    .as_ref()
-                    .map(|own| own.sync_within.duration()),
-            })
-        })
-        .collect()
+    Workshop::new(config).tenants(common, sharded).await
 }
 
-/// The same as they are configured, each with its place. That there is none in a shard is said, and no error.
+/// The same as they are configured or listed, each with its place. That there is none in a shard is said, and no error.
 ///
 /// # Errors
-/// If one that it names is not in the configuration.
-pub(crate) fn asked<'a>(
+/// If one that it names is none of them.
+pub(crate) async fn asked<'a>(
     config: &'a Config,
     common: &Common,
     sharded: Sharded,
-) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
-    check_names(config, &common.tenants)?;
-    let wanted = |name: &str| {
-        common.tenants.is_empty()
-            || common
-                .tenants
-                .iter()
-                .any(|one| one.eq_ignore_ascii_case(name))
+) -> Result<Vec<Candidate<'a>>, Failure> {
+    asked_of(&mut Workshop::new(config), common, sharded).await
+}
+
+async fn asked_of<'a>(
+    workshop: &mut Workshop<'a>,
+    common: &Common,
+    sharded: Sharded,
+) -> Result<Vec<Candidate<'a>>, Failure> {
+    let names = &common.tenants;
+    let mut known = customers::configured(workshop.config);
+    let is_known = |known: &[Candidate<'_>], name: &String| {
+        known.iter().any(|candidate| candidate.goes_by(name))
     };
-    let mut tenants: Vec<_> = config.tenants.iter().enumerate().collect();
-    if let Some(shard) = sharded.shard {
-        tenants = shard.pick(tenants, |(_, tenant)| &tenant.id);
+    let all_are_known = !names.is_empty() && names.iter().all(|name| is_known(&known, name));
+    // whoever names tenants that are configured need not wait for a list
+    if sharded.shard.is_some() || !all_are_known {
+        customers::add(&mut known, workshop).await?;
     }
-    tenants.retain(|(_, tenant)| wanted(&tenant.id));
+    if let Some(name) = names.iter().find(|name| !is_known(&known, name)) {
+        return Err(unknown(name, &known));
+    }
+    let number = known.len();
+    // of a list that could not be read each shard may have a part
+    let (lists, mut tenants): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|candidate| candidate.is_list);
+    if let Some(shard) = sharded.shard {
+        tenants = shard.pick(tenants, |candidate| &candidate.name);
+    }
+    if names.is_empty() {
+        tenants.extend(lists);
+    } else {
+        tenants.retain(|candidate| names.iter().any(|name| candidate.goes_by(name)));
+    }
     if let (Some(shard), true) = (sharded.shard, tenants.is_empty()) {
-        let number = config.tenants.len();
         output::note(&format!(
             "shard {shard} has none of these {number} tenants: nothing to do"
         ));
@@ -214,10 +282,34 @@ pub(crate) fn asked<'a>(
     Ok(tenants)
 }
 
+/// The tenants of the configuration that the command line asks for, without anybody's customers.
+///
+/// # Errors
+/// If one that it names is not in the configuration.
+pub(crate) fn configured<'a>(
+    config: &'a Config,
+    common: &Common,
+) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
+    let names = &common.tenants;
+    let known: Vec<_> = config
+        .tenants
+        .iter()
+        .enumerate()
+        .map(|(index, tenant)| Candidate::configured(index, tenant))
+        .collect();
+    let is_known = |name: &&String| known.iter().any(|one| one.goes_by(name));
+    if let Some(name) = names.iter().find(|name| !is_known(name)) {
+        return Err(unknown(name, &known));
+    }
+    let is_asked = |one: &Candidate<'_>| names.is_empty() || names.iter().any(|it| one.goes_by(it));
+    let asked = known.iter().filter(|one| is_asked(one));
+    Ok(asked.map(|one| (one.index, one.tenant)).collect())
+}
+
 /// The policy that holds in `tenant`. What is set in a domain is not there before the next sync, so it is looked for.
-fn policy(tenant: &config::Tenant) -> Policy {
+fn policy(tenant: &config::Tenant, on_premises: bool) -> Policy {
     let mut policy = tenant.policy.clone();
-    if tenant.on_premises.is_some() && policy.verify == Verify::None {
+    if on_premises && policy.verify == Verify::None {
         policy.verify = Verify::Timestamp;
     }
     policy
@@ -232,56 +324,113 @@ pub(crate) fn query(common: &Common) -> AccountQuery {
     }
 }
 
-fn check_names(config: &Config, names: &[String]) -> Result<(), Failure> {
-    let known = || config.tenants.iter().map(|tenant| tenant.id.as_str());
-    let unknown = |name: &&String| !known().any(|id| id.eq_ignore_ascii_case(name));
-    let Some(name) = names.iter().find(unknown) else {
-        return Ok(());
-    };
-    let help = match nearest(name, known()) {
+/// Nothing that is `known` goes by `name`.
+fn unknown(name: &str, known: &[Candidate<'_>]) -> Failure {
+    if let Some(unread) = known.iter().find(|candidate| candidate.is_list) {
+        return unread.refused();
+    }
+    let names = || known.iter().map(|candidate| candidate.name.as_str());
+    let help = match nearest(name, names()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("configured: {}", known().collect::<Vec<_>>().join(", ")),
+        None if known.len() > MOST_NAMES => format!("there are {} others", known.len()),
+        None => format!("configured: {}", names().collect::<Vec<_>>().join(", ")),
     };
-    Err(Failure::usage(miette::miette!(
+    Failure::usage(miette::miette!(
         help = help,
         "the configuration has no tenant `{name}`"
-    )))
+    ))
 }
 
-fn way(
-    config: &Config,
-    index: usize,
-    tenant: &config::Tenant,
-    rate: &RateControl,
-    credentials: &mut Credentials,
-) -> Result<Way, ConfigError> {
-    let at = At::tenant(config, index);
-    if tenant.backend == config::Backend::PowerShell {
-        let powershell = Arc::new(powershell::backend(&at, tenant)?);
-        return Ok(if tenant.is_domain() {
-            Way::Domain(powershell)
-        } else {
-            Way::PowerShell(powershell)
-        });
+/// Makes the way to each directory. What is learned of a quota that tenants share is learned once, and whoever signs in to
+/// several does so once.
+pub(crate) struct Workshop<'a> {
+    config: &'a Config,
+    rate: RateControl,
+    credentials: Credentials,
+}
+
+impl<'a> Workshop<'a> {
+    pub(crate) fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            rate: RateControl::with_requests_at_once(config.engine.requests_at_once),
+            credentials: Credentials::default(),
+        }
     }
-    let credential = credentials.of(&at, tenant)?;
-    let client_id = tenant.client_id.as_deref();
-    let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
-        return Err(at.without_client_id(&tenant.id));
-    };
-    let graph = GraphConfig::new(&tenant.id, client_id.to_owned(), credential)
-        .with_cloud(cloud(&at, &tenant.cloud)?)
-        .with_pim(tenant.pim)
-        .with_rate_control(rate.clone());
-    let graph = GraphBackend::new(graph).map_err(|error| at.refused(&error))?;
-    let graph = Arc::new(graph);
-    Ok(match &tenant.on_premises {
-        Some(own) => Way::Hybrid {
-            graph,
-            domain: Arc::new(powershell::on_premises(&at, own)?),
-        },
-        None => Way::Graph(graph),
-    })
+
+    /// As [`tenants`]. What is asked for again is made anew, and nobody signs in again for it who did before.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn tenants(
+        &mut self,
+        common: &Common,
+        sharded: Sharded,
+    ) -> Result<Vec<Tenant>, Failure> {
+        let asked = asked_of(self, common, sharded).await?;
+        let tenants = asked.into_iter().enumerate();
+        tenants
+            .map(|(place, mut asked)| {
+                let way = self.way(&mut asked)?;
+                Ok(Tenant::new(place, asked, way))
+            })
+            .collect()
+    }
+
+    /// The way to `candidate`'s directory, made unless it was before.
+    fn way(&mut self, candidate: &mut Candidate<'_>) -> Result<Way, Failure> {
+        if let Some(made) = &candidate.way {
+            return Ok(made.clone());
+        }
+        let made = self.new_way(candidate).map_err(Failure::usage)?;
+        candidate.way = Some(made.clone());
+        Ok(made)
+    }
+
+    fn new_way(&mut self, candidate: &Candidate<'_>) -> Result<Way, ConfigError> {
+        let tenant = candidate.tenant;
+        let at = At::tenant(self.config, candidate.index);
+        if tenant.backend == config::Backend::PowerShell {
+            let powershell = Arc::new(powershell::backend(&at, tenant)?);
+            return Ok(if tenant.is_domain() {
+                Way::Domain(powershell)
+            } else {
+                Way::PowerShell(powershell)
+            });
+        }
+        let credential = self.credentials.of(&at, tenant)?;
+        let client_id = tenant.client_id.as_deref();
+        let Some(client_id) = client_id.or_else(|| credential.default_client_id()) else {
+            return Err(at.without_client_id(&tenant.id));
+        };
+        let mut graph = GraphConfig::new(candidate.id(), client_id.to_owned(), credential)
+            .with_cloud(cloud(&at, &tenant.cloud)?)
+            .with_pim(tenant.pim)
+            .with_rate_control(self.rate.clone());
+        if let Some(customer) = &candidate.customer {
+            graph = graph.with_partner_roles(customer.roles());
+        }
+        let graph = GraphBackend::new(graph).map_err(|error| at.refused(&error))?;
+        let graph = Arc::new(graph);
+        Ok(match &tenant.on_premises {
+            Some(own) if candidate.customer.is_none() => Way::Hybrid {
+                graph,
+                domain: Arc::new(powershell::on_premises(&at, own)?),
+            },
+            _ => Way::Graph(graph),
+        })
+    }
+
+    /// What tells whoever asks which tenant a configured one is; it signs in to none.
+    fn anonymous(&self, candidate: &Candidate<'_>) -> Result<GraphBackend, Failure> {
+        let at = At::tenant(self.config, candidate.index);
+        let nobody = (Uuid::nil().to_string(), Credential::AzureCli);
+        let made = cloud(&at, &candidate.tenant.cloud).and_then(|cloud| {
+            let graph = GraphConfig::new(&candidate.tenant.id, nobody.0, nobody.1);
+            GraphBackend::new(graph.with_cloud(cloud)).map_err(|error| at.refused(&error))
+        });
+        made.map_err(Failure::usage)
+    }
 }
 
 /// A place in the configuration: a tenant's, or that of whoever sets tenants up.

@@ -5,8 +5,8 @@ use rotation_core::RateControl;
 use uuid::Uuid;
 
 use super::credential::Credentials;
-use super::{At, asked, cloud};
-use crate::args::{Common, Sharded};
+use super::{At, cloud, configured};
+use crate::args::Common;
 use crate::clock;
 use crate::config::{self, Config, ConfigError};
 use crate::exit::Failure;
@@ -78,7 +78,7 @@ fn through_graph<'a>(
     config: &'a Config,
     common: &Common,
 ) -> Result<Vec<(usize, &'a config::Tenant)>, Failure> {
-    let mut tenants = asked(config, common, Sharded::default())?;
+    let mut tenants = configured(config, common)?;
     tenants.retain(|(_, tenant)| {
         let is_graph = tenant.backend == config::Backend::Graph;
         if !is_graph {

@@ -16,6 +16,7 @@ mod bad_input;
 mod cluster;
 mod commands;
 mod credentials;
+mod customers;
 mod doctor;
 mod explain;
 mod fleet;

@@ -1,15 +1,19 @@
 //! What there is to check of a tenant that Microsoft Graph reaches.
 
-use backend_graph::GraphBackend;
+use backend_graph::{CustomersFrom, GraphBackend};
 use rotation_core::Problem;
 
 use super::checklist::Checklist;
 use super::time;
 
-/// Whether the tenant let us in.
-pub(super) async fn check(graph: &GraphBackend, list: &mut Checklist) -> bool {
+/// Whether the tenant let us in. `lists` is the list of a partner's customers that is read there.
+pub(super) async fn check(
+    graph: &GraphBackend,
+    lists: Option<CustomersFrom>,
+    list: &mut Checklist,
+) -> bool {
     let clock_off = time::clock_off(graph).await;
-    if !check_permissions(graph, clock_off.as_ref(), list).await {
+    if !check_permissions(graph, lists, clock_off.as_ref(), list).await {
         return false;
     }
     if let Some(off) = &clock_off {
@@ -22,6 +26,7 @@ pub(super) async fn check(graph: &GraphBackend, list: &mut Checklist) -> bool {
 /// Whether the permissions could be looked at.
 async fn check_permissions(
     graph: &GraphBackend,
+    lists: Option<CustomersFrom>,
     clock_off: Option<&Problem>,
     list: &mut Checklist,
 ) -> bool {
@@ -63,10 +68,13 @@ async fn check_permissions(
         let lacks = format!("cannot {}: lacks {permission}", purposes.join(", nor "));
         list.missing(permission, &purposes, &Problem::new(lacks).with_fix(fix));
     }
-    if !permissions.unneeded.is_empty() {
+    let mut unneeded = permissions.unneeded;
+    // a partner's list takes one that nothing else does
+    unneeded.retain(|name| lists.is_none_or(|list| list.permission() != *name));
+    if !unneeded.is_empty() {
         list.note(format!(
             "needs none of {}, which whoever steals the credential has too: remove them",
-            permissions.unneeded.join(", ")
+            unneeded.join(", ")
         ));
     }
     true

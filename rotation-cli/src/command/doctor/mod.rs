@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use rotation_core::{AssignmentState, Caller, CallerKind, RuleSet};
+use rotation_core::{AssignmentState, Caller, CallerKind};
 use tokio::time::Instant;
 
 use crate::args::{Common, Doctor, Format, Sharded};
@@ -23,7 +23,7 @@ use crate::output;
 use crate::preflight::{check_domain, check_role, check_tenant, configured_twice};
 use crate::role;
 use crate::wiring::store::{self, Stores};
-use crate::wiring::{self, Tenant, Way};
+use crate::wiring::{Tenant, Way, Workshop};
 use accounts::Accounts;
 use checklist::Checklist;
 
@@ -32,7 +32,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
-    let tenants = wiring::tenants(&config, common, Sharded::default())?;
+    let mut workshop = Workshop::new(&config);
+    let mut tenants = workshop.tenants(common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
     let (mut lists, mut missing) = look(&config, common, &tenants).await?;
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
@@ -44,6 +45,10 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
             "{what}; looking again until all is well, for {left_for} more"
         ));
         tokio::time::sleep(PAUSE.min(left)).await;
+        if config.tenants.iter().any(|one| one.customers.is_some()) {
+            // who they are, and what we may do there, can change meanwhile
+            tenants = workshop.tenants(common, Sharded::default()).await?;
+        }
         for tenant in &tenants {
             if let Some(graph) = tenant.way.graph() {
                 graph.sign_in_anew();
@@ -126,9 +131,17 @@ async fn check_in(
     named: &Named,
 ) -> (Checklist, Option<rotation_core::TenantId>) {
     let mut list = Checklist::new(&tenant.name);
+    if let Some((customer, partner)) = &tenant.customer {
+        let name = &customer.display_name;
+        list.note(format!("{name}, a customer of {partner}"));
+    }
+    if let Some(obstacle) = &tenant.obstacle {
+        list.wrong(obstacle);
+        return (list, tenant.id());
+    }
     let mut let_in = true;
     if let Some(graph) = tenant.way.graph() {
-        let_in = graph::check(graph, &mut list).await;
+        let_in = graph::check(graph, tenant.lists, &mut list).await;
     }
     if let Some(powershell) = tenant.way.powershell() {
         let_in &= powershell::check(powershell, &mut list).await;
@@ -136,6 +149,7 @@ async fn check_in(
     if !let_in {
         return (list, None);
     }
+    time::check_relationships(tenant, &mut list);
     let caller = match tenant.backend.caller().await {
         Ok(caller) => caller,
         Err(error) => {
@@ -169,10 +183,10 @@ fn check_caller(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
     list.take(check_tenant(&tenant.name, caller));
     let who = format!("it is {as_what}, {} in tenant {}", caller.id, caller.tenant);
     list.right(who);
-    check_roles(caller, tenant.policy.rules, list);
+    check_roles(tenant, caller, list);
 }
 
-fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
+fn check_roles(tenant: &Tenant, caller: &Caller, list: &mut Checklist) {
     for held in &caller.roles {
         let text = format!("holds {}", role::held(held));
         match held.state {
@@ -182,7 +196,8 @@ fn check_roles(caller: &Caller, rules: RuleSet, list: &mut Checklist) {
             }
         }
     }
-    list.take(check_role(caller, rules));
+    let role = check_role(caller, tenant.policy.rules);
+    list.take(role.map_err(|problem| tenant.by_its_partner(problem)));
 }
 
 fn check_throttle(tenant: &Tenant, list: &mut Checklist) {

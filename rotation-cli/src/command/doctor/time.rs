@@ -9,6 +9,7 @@ use rotation_core::{Policy, Problem};
 use super::checklist::Checklist;
 use crate::clock;
 use crate::output;
+use crate::wiring::Tenant;
 
 /// Clocks that differ by less do no harm: half of what an assertion is good for.
 const TOLERATED: Duration = Duration::from_secs(300);
@@ -45,6 +46,28 @@ pub(super) fn check_certificate(graph: &GraphBackend, list: &mut Checklist) {
         list.advise(&problem.with_fix(fix));
     } else {
         list.right(format!("the certificate is good until {day}"));
+    }
+}
+
+/// By what, and for how long, a person of the partner may act in a customer's tenant.
+pub(super) fn check_relationships(tenant: &Tenant, list: &mut Checklist) {
+    let customer = tenant.customer.as_ref().map(|(customer, _)| customer);
+    let relationships = customer.map_or(&[][..], |customer| &customer.relationships);
+    for one in relationships.iter().filter(|one| one.active) {
+        let name = format!("the relationship {} with this customer", one.name);
+        let Some(ends) = one.ends.filter(|_| !one.extends) else {
+            list.right(format!("{name} is extended by itself"));
+            continue;
+        };
+        let left = ends.duration_since(clock::now());
+        if left < SOON {
+            let days = (left.as_hours() / 24).max(0);
+            let fix = "let it extend itself, or have the customer agree to a new one: Partner Center, Customers, Admin relationships";
+            let problem = Problem::new(format!("{name} ends in {days} days"));
+            list.advise(&problem.with_fix(fix));
+        } else {
+            list.right(format!("{name} lasts until {}", ends.strftime("%Y-%m-%d")));
+        }
     }
 }
 

@@ -32,7 +32,8 @@ const MOST_ROWS: usize = 50;
 pub(super) async fn run(common: &Common, args: &Plan) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let mut interrupt = Interrupt::listen()?;
-    let tenants = wiring::tenants(&config, common, args.sharded)?;
+    let tenants = wiring::tenants(&config, common, args.sharded);
+    let tenants = interrupt.during(tenants).await?;
     let planning = async {
         let ready = preflight::check(&config, tenants, Purpose::Plan, common).await?;
         plan(&config, common, ready, args.out.as_deref()).await

@@ -6,7 +6,7 @@ use backend_powershell_compat::script::{GrantScript, Module};
 use rotation_core::TenantId;
 use uuid::Uuid;
 
-use crate::args::{self, Common, Sharded};
+use crate::args::{self, Common};
 use crate::config::{Cloud, Config, ConfigError, Step, Tenant};
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -14,7 +14,7 @@ use crate::wiring;
 
 /// Prints one script for all tenants that the command line asks for.
 pub(super) fn print(config: &Config, common: &Common, args: &args::Setup) -> Result<Exit, Failure> {
-    let mut tenants = wiring::asked(config, common, Sharded::default())?;
+    let mut tenants = wiring::configured(config, common)?;
     tenants.retain(|(_, tenant)| {
         let is_domain = tenant.is_domain();
         if is_domain {

@@ -55,7 +55,8 @@ impl Directories {
         sharded: Sharded,
     ) -> Result<Self, Failure> {
         let mut interrupt = Interrupt::listen()?;
-        let tenants = wiring::tenants(config, common, sharded)?;
+        let tenants = wiring::tenants(config, common, sharded);
+        let tenants = interrupt.during(tenants).await?;
         let looking = async {
             let Ready {
                 store,

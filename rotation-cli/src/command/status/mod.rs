@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::stored::{self, Filter, tenant_ids};
-use crate::wiring;
 use crate::wiring::store::Stores;
+use crate::wiring::{self, Candidate};
 use copies::CopyStatus;
 use drift::{Directories, Drifted};
 use history::History;
@@ -33,7 +33,7 @@ pub(super) async fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         true => Some(Directories::look(&config, common, args.sharded).await?),
         false => None,
     };
-    let mut filter = filter(&config, common, args, directories.as_ref())?;
+    let mut filter = filter(&config, common, args, directories.as_ref()).await?;
     let mut status = Status::new(clock::now(), directories, !common.accounts.is_empty());
     let leases = reader.leases().await;
     status.at_work(leases.map_err(|error| stored::failure(&error))?);
@@ -54,7 +54,7 @@ pub(super) async fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
 }
 
 /// What to show: of the tenants that the command line names, or of all that the store knows.
-fn filter(
+async fn filter(
     config: &Config,
     common: &Common,
     args: &Args,
@@ -68,8 +68,11 @@ fn filter(
         )),
         (None, None) => Filter::of(common),
         (None, Some(_)) => {
-            let asked = wiring::asked(config, common, args.sharded)?;
-            let ids = tenant_ids(asked.iter().map(|(_, tenant)| tenant.id.as_str()))?;
+            let asked = wiring::asked(config, common, args.sharded).await?;
+            if let Some(unread) = asked.iter().find(|candidate| candidate.is_list) {
+                return Err(unread.refused());
+            }
+            let ids = tenant_ids(asked.iter().map(Candidate::id))?;
             Ok(Filter::new(Some(ids), &common.accounts))
         }
     }
