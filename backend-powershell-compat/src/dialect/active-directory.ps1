@@ -123,10 +123,12 @@ function Invoke-WorkerCaller {
     }
 }
 
-# Who the caller is, and whether it administers the domain. Asked once.
+# Who the caller is, whether it administers the domain, and the conditions of a filter that whoever is in a protected
+# group meets. Asked once.
 function Get-WorkerSelf {
+    $common = $worker.Common
     if ($null -eq $worker.Self) {
-        $self = @{ Id = ''; IsAdmin = $false }
+        $self = @{ Id = ''; IsAdmin = $false; Protected = '' }
         $found = @(Find-WorkerCaller)
         if ($found.Count -eq 1) {
             $self.Id = [string]$found[0].ObjectGUID
@@ -135,6 +137,10 @@ function Get-WorkerSelf {
                     $self.IsAdmin = $true
                 }
             }
+        }
+        foreach ($group in @(Get-ADGroup @common -LDAPFilter '(adminCount=1)' -SearchBase $worker.Root)) {
+            $name = Get-WorkerFilterText $group.DistinguishedName
+            $self.Protected += '(memberOf:1.2.840.113556.1.4.1941:=' + $name + ')'
         }
         $worker.Self = $self
     }
@@ -163,11 +169,11 @@ function Assert-WorkerReach($User) {
     }
     $is_protected = ($User.adminCount -eq 1) -or ($User.isCriticalSystemObject -eq $true) -or ($null -eq $User.primaryGroupID)
     $is_protected = $is_protected -or (@(512, 516, 518, 519, 520, 521) -contains $User.primaryGroupID)
-    if (-not $is_protected) {
+    if ((-not $is_protected) -and ($self.Protected -ne '')) {
         # The mark on an account comes late: the groups know first.
-        $name = Get-WorkerFilterText $User.DistinguishedName
-        $filter = '(&(adminCount=1)(member:1.2.840.113556.1.4.1941:=' + $name + '))'
-        $is_protected = @(Get-ADGroup @common -LDAPFilter $filter -SearchBase $worker.Root).Count -gt 0
+        $filter = '(|' + $self.Protected + ')'
+        $found = @(Get-ADUser @common -LDAPFilter $filter -SearchBase $User.DistinguishedName -SearchScope Base)
+        $is_protected = $found.Count -gt 0
     }
     if ($is_protected) {
         throw (New-WorkerRefusal 'RotationProtected' 'the domain protects the account')

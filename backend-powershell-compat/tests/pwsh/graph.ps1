@@ -115,14 +115,12 @@ function Get-DomainUser {
     if ($null -ne $User.lastPasswordChangeDateTime) {
         $changed = ([datetime] $User.lastPasswordChangeDateTime).ToUniversalTime().ToFileTimeUtc()
     }
-    $mark = $null
-    if ($User.id -eq $env:STUB_PROTECTED) { $mark = 1 }
     [pscustomobject] @{
         ObjectGUID = [guid] $User.id; SamAccountName = $User.userPrincipalName; SID = 'S-1-5-21-1-2-3-1105'
         DistinguishedName = 'CN=' + $User.id + ',DC=contoso,DC=com'
         UserPrincipalName = $User.userPrincipalName; DisplayName = $User.displayName
         Enabled = [bool] $User.accountEnabled; whenCreated = $User.createdDateTime; pwdLastSet = [long] $changed
-        adminCount = $mark; isCriticalSystemObject = $null; primaryGroupID = 513
+        adminCount = $null; isCriticalSystemObject = $null; primaryGroupID = 513
     }
 }
 
@@ -136,6 +134,11 @@ function Get-UserPath {
 # One account, by its id or by a filter that the worker makes, or all of them.
 function Invoke-FindAccount {
     param($Bound, $Cmdlet)
+    if ($Bound.LDAPFilter -like '*(memberOf:*') {
+        # Whether this account is in the protected group; its mark comes later.
+        if ($Bound.SearchBase -like "CN=$env:STUB_PROTECTED,*") { [pscustomobject] @{ DistinguishedName = $Bound.SearchBase } }
+        return
+    }
     $name = [string] $Bound.Identity
     if ($Bound.LDAPFilter -match '\(objectGUID=([^)]*)\)') {
         $bytes = $Matches[1].Split('\') | Where-Object { $_ } | ForEach-Object { [Convert]::ToByte($_, 16) }
@@ -159,6 +162,12 @@ function Invoke-FindAccount {
         if ($name -eq '') { $users = $body.value }
         $users | ForEach-Object { Get-DomainUser -User $_ }
     }
+}
+
+# The one group that is protected. Who is in it is asked of the accounts.
+function Invoke-FindGroup {
+    param($Bound, $Cmdlet)
+    [pscustomobject] @{ DistinguishedName = 'CN=Domain Admins,DC=contoso,DC=com' }
 }
 
 function Invoke-FindCaller {

@@ -84,7 +84,7 @@ pub(crate) const DOMAIN: Stubs = Stubs {
     cmdlets: &[
         ("Get-ADAccountAuthorizationGroup", "FindGroupOfCaller"),
         ("Get-ADDomain", "FindDomain"),
-        ("Get-ADGroup", "Nothing"),
+        ("Get-ADGroup", "FindGroup"),
         ("Get-ADObject", "FindCaller"),
         ("Get-ADRootDSE", "ConnectDomain"),
         ("Get-ADUser", "FindAccount"),
