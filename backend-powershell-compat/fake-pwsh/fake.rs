@@ -323,7 +323,11 @@ impl Fake {
                     "logging": self.settings["logging"],
                 }))
             }
-            "load" => self.load(&text("module"), request["major"].as_u64().unwrap()),
+            "load" => self.load(
+                &text("module"),
+                request["major"].as_u64().unwrap(),
+                &text("minimum"),
+            ),
             "connect" => self.connect(request, secret),
             "claims" => Ok(json!({"claims": self.graph()?.claims()})),
             "get" => match self.settings["circle"].as_str() {
@@ -365,7 +369,7 @@ impl Fake {
         self.graph.as_ref().ok_or_else(none)
     }
 
-    fn load(&mut self, module: &str, major: u64) -> Result<Value, Record> {
+    fn load(&mut self, module: &str, major: u64, minimum: &str) -> Result<Value, Record> {
         if self.settings["policy"] == "Restricted" {
             let message = "running scripts is disabled on this system";
             let mut record =
@@ -376,9 +380,14 @@ impl Fake {
         let found = self.settings["modules"][module].clone();
         let versions = found.as_array().cloned().unwrap_or_default();
         let start = format!("{major}.");
-        let fit = versions
-            .iter()
-            .find(|version| version.as_str().unwrap().starts_with(&start));
+        let numbers = |version: &str| -> Vec<u32> {
+            let numbers = version.split('.').map(|number| number.parse().unwrap());
+            numbers.collect()
+        };
+        let fit = versions.iter().find(|version| {
+            let version = version.as_str().unwrap();
+            version.starts_with(&start) && numbers(version) >= numbers(minimum)
+        });
         Ok(match fit {
             Some(version) => {
                 module.clone_into(&mut self.module);

@@ -10,6 +10,16 @@ use serde_json::json;
 
 use crate::workshop::{BRIEF, DIALECTS, SECRET, Workshop, told};
 
+#[tokio::test]
+async fn a_module_without_the_cmdlet_is_too_old() {
+    let workshop = Workshop::new().await;
+    workshop.set(&json!({"modules": {"Microsoft.Entra.Users": ["1.0.10"]}}));
+    let backend = workshop.backend(Dialect::MicrosoftEntra);
+    let error = backend.diagnose().await.unwrap_err();
+    let expected = "as 1.0.10, expected 1.0.11 or later of version 1";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
 /// What is wrong with a machine, and what the error says of it and of what to do.
 #[rustfmt::skip]
 const MACHINES: &[(&str, &str, &str)] = &[
@@ -185,15 +195,15 @@ async fn a_credential_that_is_refused_is_not_shown() {
 async fn the_module_that_is_installed_is_used_if_none_is_named() {
     for (modules, expected) in [
         (
-            json!({"Microsoft.Graph.Users": ["2.0.0"], "Microsoft.Entra.Users": ["1.0.0"]}),
+            json!({"Microsoft.Graph.Users": ["2.0.0"], "Microsoft.Entra.Users": ["1.0.11"]}),
             Dialect::MicrosoftGraph,
         ),
         (
-            json!({"Microsoft.Graph.Users": ["1.0.0"], "Microsoft.Entra.Users": ["1.0.0"]}),
+            json!({"Microsoft.Graph.Users": ["1.0.0"], "Microsoft.Entra.Users": ["1.0.11"]}),
             Dialect::MicrosoftEntra,
         ),
         (
-            json!({"Microsoft.Entra.Users": ["1.0.0"]}),
+            json!({"Microsoft.Entra.Users": ["1.0.11"]}),
             Dialect::MicrosoftEntra,
         ),
     ] {
