@@ -72,8 +72,9 @@ impl Logging {
         match self {
             Self::Module => Problem::new(
                 "module logging is on: PowerShell records the arguments of cmdlets. Passwords are handed over in a \
-                 hashtable, a stream or a SecureString, of which the worker's call records only the type; what a module \
-                 makes of them, and hands on to its own cmdlets, is out of our hands",
+                 stream or a SecureString, of which only the type is recorded, or to Update-MgUser in a hashtable, which \
+                 the module turns into an object of its own first; what that one's text holds, and what a module hands on \
+                 to its own cmdlets, is out of our hands",
             )
             .with_fix(
                 "take the module out of \"Turn on Module Logging\" for this machine, or turn on Protected Event Logging",
