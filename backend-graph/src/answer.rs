@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::cause::last_cause;
 use crate::consent::Consent;
 use crate::date::date;
 use crate::heard::heard;
@@ -255,13 +255,4 @@ fn media_type(text: &str) -> Option<&'static str> {
 fn quotable(text: &str) -> String {
     let printable = text.chars().filter(|c| !c.is_control());
     printable.take(LONGEST_QUOTE).collect()
-}
-
-/// The innermost cause alone: the outer ones repeat the address.
-pub(crate) fn last_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -8,16 +8,17 @@ use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url, redirect, re
 use rotation_core::{Problem, RateController, RequestKind};
 use uuid::Uuid;
 
-use crate::aadsts::TokenError;
 use crate::address::{GraphRoot, GraphUrl};
-use crate::answer::{Answer, last_cause};
-use crate::auth::{Token, TokenSource};
+use crate::answer::Answer;
+use crate::cause::last_cause;
 use crate::cloud::CustomCloud;
 use crate::config::GraphConfig;
 use crate::consent::Consent;
 use crate::error::ConfigError;
 use crate::place::Place;
 use crate::quota::QUOTAS;
+use crate::sign_in::aadsts::TokenError;
+use crate::sign_in::auth::{Token, TokenSource};
 use crate::traffic::Counter;
 
 /// How long connecting may take; not the whole of the time for a request, so that a dead address is known as

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::answer::Need;
 use crate::client::Client;
-use crate::device_code::printable;
 use crate::page::Pages;
 use crate::relationship::{self, Delegating, READ_RELATIONSHIPS, Relationship};
+use crate::sign_in::device_code::printable;
 
 /// More than any partner has. A list without end would fill the memory.
 const MOST: usize = 100_000;

@@ -1,20 +1,10 @@
 use jiff::Timestamp;
-use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap};
-
-use crate::client::Client;
-use crate::discovery::Discovered;
 
 /// When the server answered, by its own clock (RFC 9110, 6.6.1). `None` if it does not say, or says it wrong.
 pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     date.try_into().ok()
-}
-
-/// The time by the clock of the authority that gives out tokens at `token_url`.
-pub(crate) async fn at_authority(client: &Client, token_url: &Url) -> Option<Timestamp> {
-    let found = Discovered::read(client, token_url).await.ok()?;
-    date(&found.headers)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use rotation_core::{BackendError, Problem, TenantId};
@@ -5,11 +6,12 @@ use serde::Deserialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::aadsts::{self, ErrorBody};
-use crate::answer::last_cause;
+use crate::cause::last_cause;
 use crate::client::Client;
+use crate::date::date;
 use crate::retry::PAUSES;
-use crate::secret_body;
+use crate::sign_in::aadsts::{self, ErrorBody};
+use crate::sign_in::secret_body;
 
 /// There is no such tenant (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 const NO_TENANT: u32 = 90_002;
@@ -96,4 +98,10 @@ pub(crate) async fn tenant_id(
             (found, _) => return Ok(found?),
         }
     }
+}
+
+/// The time by the clock of the authority that gives out tokens at `token_url`.
+pub(crate) async fn at_authority(client: &Client, token_url: &Url) -> Option<Timestamp> {
+    let found = Discovered::read(client, token_url).await.ok()?;
+    date(&found.headers)
 }

@@ -4,7 +4,8 @@ use reqwest::Url;
 
 use crate::config::{Credential, GraphConfig};
 use crate::consent::Consent;
-use crate::{aadsts, outcome, password_flow, setup};
+use crate::sign_in::aadsts;
+use crate::{outcome, password_flow, setup};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
 

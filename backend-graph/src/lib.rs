@@ -21,11 +21,11 @@
 //! How a request travels:
 //!
 //! ```text
-//! backend ─► listing ─► page ─┐                    ┌─► auth ─► transport ─► token endpoint
+//! backend ─► listing ─► page ─┐                    ┌─► sign_in ─► token endpoint
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
 //!    │                                              auth ─► assertion ─► certificate | federation
-//!    │                                              auth ─► device_code | managed_identity | the Azure CLI
+//!    │                                                └─► device_code | managed_identity | the Azure CLI
 //!    ├─► customers ─► page                             (a partner's tenant)
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
@@ -33,18 +33,14 @@
 //! setup ─► client                                      (an administrator's: gives an app its rights)
 //! ```
 
-mod aadsts;
 mod address;
 mod answer;
-mod assertion;
-mod auth;
-mod azure_cli;
 mod backend;
 mod batch;
 mod batch_answer;
 mod body;
 mod caller;
-mod certificate;
+mod cause;
 mod claims;
 mod client;
 mod cloud;
@@ -52,24 +48,18 @@ mod config;
 mod consent;
 mod customers;
 mod date;
-mod device_code;
 mod directory;
 mod discovery;
 mod domains;
 mod error;
 #[cfg(test)]
 mod errors_page;
-mod federation;
-mod form;
 mod groups;
 mod heard;
-mod kept;
 mod listing;
-mod managed_identity;
 mod outcome;
 mod page;
 mod password_flow;
-mod pem;
 mod permission;
 mod place;
 mod quota;
@@ -77,24 +67,22 @@ mod relationship;
 mod retry;
 mod retry_after;
 mod roles;
-mod secret_body;
-mod session;
 mod setup;
+mod sign_in;
 mod traffic;
-mod transport;
 mod units;
 mod users;
 
 pub use backend::GraphBackend;
-pub use certificate::{CertificateError, ClientCertificate};
 pub use cloud::{Cloud, CustomCloud};
 pub use config::{Credential, GraphConfig};
 pub use customers::{Customer, CustomersFrom};
-pub use device_code::{DeviceCode, DevicePrompt};
 pub use domains::PasswordExpiry;
 pub use error::ConfigError;
-pub use federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use permission::{PermissionCheck, Permissions};
 pub use relationship::Relationship;
 pub use setup::{ByHand, Present, Setup, SetupRequest, Step, Through, Wanted};
+pub use sign_in::certificate::{CertificateError, ClientCertificate};
+pub use sign_in::device_code::{DeviceCode, DevicePrompt};
+pub use sign_in::federation::{AzurePipelines, FederatedToken, GitHubActions};
 pub use traffic::Traffic;

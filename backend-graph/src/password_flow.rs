@@ -7,14 +7,15 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::aadsts::{self, ErrorBody};
 use crate::answer::Answer;
-use crate::assertion::{ASSERTION_TYPE, NoToken, token_url};
-use crate::auth::Proof;
 use crate::client::{Client, SendError};
 use crate::config::GraphConfig;
 use crate::error::ConfigError;
-use crate::form::encode;
+use crate::sign_in::aadsts::{self, ErrorBody};
+use crate::sign_in::assertion::{ASSERTION_TYPE, token_url};
+use crate::sign_in::auth::Proof;
+use crate::sign_in::form::encode;
+use crate::sign_in::no_token::NoToken;
 
 /// The least that a sign-in may ask for: who signed in, and access to nothing
 /// (<https://learn.microsoft.com/entra/identity-platform/scopes-oidc#openid-connect-scopes>).

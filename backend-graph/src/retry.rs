@@ -4,10 +4,10 @@ use rotation_core::{BackendError, RequestKind};
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use crate::aadsts::TokenError;
 use crate::address::GraphUrl;
 use crate::answer::{Answer, Need};
 use crate::client::{Call, Client, SendError};
+use crate::sign_in::aadsts::TokenError;
 
 /// How long to wait before each repeat of a read, unless the server says how long. One listing reads one thing at a
 /// time, so there is no herd to scatter.

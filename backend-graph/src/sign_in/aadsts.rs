@@ -5,8 +5,8 @@ use rotation_core::Problem;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::answer::last_cause;
-use crate::assertion::NoToken;
+use crate::cause::last_cause;
+use crate::sign_in::no_token::NoToken;
 
 /// Why there is no token. Nothing was sent to Graph.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Tra
 use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 use reqwest::{redirect, retry};
 
-use crate::answer::last_cause;
-use crate::assertion::NoToken;
+use crate::cause::last_cause;
 use crate::error::ConfigError;
+use crate::sign_in::no_token::NoToken;
 
 /// The endpoint is on the machine or next to it; who is not there at once is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

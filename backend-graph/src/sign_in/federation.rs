@@ -14,11 +14,11 @@ use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::answer::last_cause;
-use crate::assertion::NoToken;
+use crate::cause::last_cause;
 use crate::cloud::is_loopback;
 use crate::error::ConfigError;
-use crate::secret_body;
+use crate::sign_in::no_token::NoToken;
+use crate::sign_in::secret_body;
 
 /// A token has a few kilobytes; whatever is larger is another file.
 const LONGEST: usize = 64 * 1024;

@@ -13,12 +13,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::aadsts::{self, ErrorBody};
-use crate::answer::last_cause;
-use crate::assertion::{NoToken, token_url};
-use crate::form::encode;
-use crate::secret_body;
-use crate::session::{Granted, Refresh, Session};
+use crate::cause::last_cause;
+use crate::sign_in::aadsts::{self, ErrorBody};
+use crate::sign_in::assertion::token_url;
+use crate::sign_in::form::encode;
+use crate::sign_in::no_token::NoToken;
+use crate::sign_in::secret_body;
+use crate::sign_in::session::{Granted, Refresh, Session};
 
 /// How long a person may take at most, whatever the authority says: Entra gives 15 minutes.
 pub(crate) const LONGEST: Duration = Duration::from_secs(960);

@@ -142,13 +142,16 @@ fn debug_shows_nothing_of_the_key() {
 #[test]
 fn a_pfx_is_opened_with_its_passphrase_alone() {
     // as Azure Key Vault exports it
-    let bare = include_bytes!("../../tests/pfx/no_passphrase.pfx");
+    let bare = include_bytes!("../../../tests/pfx/no_passphrase.pfx");
     let expected = ClientCertificate::from_pkcs12(bare, &"".into()).unwrap();
     for (name, file) in [
-        ("aes", include_bytes!("../../tests/pfx/aes.pfx").as_slice()),
+        (
+            "aes",
+            include_bytes!("../../../tests/pfx/aes.pfx").as_slice(),
+        ),
         (
             "3des",
-            include_bytes!("../../tests/pfx/3des.pfx").as_slice(),
+            include_bytes!("../../../tests/pfx/3des.pfx").as_slice(),
         ),
     ] {
         let opened = ClientCertificate::from_pkcs12(file, &"open sesame".into()).unwrap();

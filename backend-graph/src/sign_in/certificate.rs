@@ -16,7 +16,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::time::Time;
 use zeroize::Zeroizing;
 
-use crate::pem::{Block, blocks};
+use crate::sign_in::pem::{Block, blocks};
 
 /// `rsaEncryption` (RFC 8017, appendix A.1).
 const RSA: &str = "1.2.840.113549.1.1.1";

@@ -1,17 +1,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use azure_core::error::ErrorKind;
 use azure_core::http::ClientMethodOptions;
 use azure_identity::ClientAssertion;
 use reqwest::Url;
 use rotation_core::{Clock, SystemClock};
 use zeroize::Zeroizing;
 
-use crate::certificate::ClientCertificate;
 use crate::config::GraphConfig;
 use crate::error::ConfigError;
-use crate::federation::{self, FederatedToken};
+use crate::sign_in::certificate::ClientCertificate;
+use crate::sign_in::federation::{self, FederatedToken};
+use crate::sign_in::no_token::NoToken;
 
 /// What a client assertion is sent as (<https://www.rfc-editor.org/rfc/rfc7523#section-2.2>).
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -37,43 +37,6 @@ enum Source {
         audience: &'static str,
         http: reqwest::Client,
     },
-}
-
-/// Why there is no token: nothing to prove by who we are, nobody who signed in, or no way to ask.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{why}")]
-pub(crate) struct NoToken {
-    /// Completes "signing in failed:". Never a secret.
-    pub(crate) why: String,
-    pub(crate) fix: String,
-    /// By which name the authority keeps its refusal.
-    pub(crate) request_id: Option<String>,
-    /// Whether it may pass by itself.
-    pub(crate) transient: bool,
-}
-
-impl NoToken {
-    pub(crate) fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            fix: fix.into(),
-            request_id: None,
-            transient: false,
-        }
-    }
-
-    pub(crate) fn transient(self) -> Self {
-        Self {
-            transient: true,
-            ..self
-        }
-    }
-}
-
-impl From<NoToken> for azure_core::Error {
-    fn from(error: NoToken) -> Self {
-        Self::new(ErrorKind::Other, error)
-    }
 }
 
 impl Assertion {

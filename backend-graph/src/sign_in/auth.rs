@@ -15,16 +15,16 @@ use rotation_core::Problem;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::aadsts::{self, TokenError};
-use crate::assertion::Assertion;
-use crate::azure_cli;
 use crate::config::{Credential, GraphConfig};
 use crate::consent::Consent;
-use crate::device_code::{self, DeviceCode, Person};
 use crate::error::ConfigError;
-use crate::kept::Kept;
-use crate::managed_identity;
-use crate::transport::Transport;
+use crate::sign_in::aadsts::{self, TokenError};
+use crate::sign_in::assertion::Assertion;
+use crate::sign_in::azure_cli;
+use crate::sign_in::device_code::{self, DeviceCode, Person};
+use crate::sign_in::kept::Kept;
+use crate::sign_in::managed_identity;
+use crate::sign_in::transport::Transport;
 
 /// How often a request for a token is repeated when the authority is busy or out of reach.
 const REPEATS: u32 = 3;

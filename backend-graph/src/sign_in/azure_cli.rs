@@ -3,7 +3,7 @@ use std::sync::Arc;
 use azure_identity::{AzureCliCredential, AzureCliCredentialOptions};
 use rotation_core::Problem;
 
-use crate::aadsts::TokenError;
+use crate::sign_in::aadsts::TokenError;
 
 /// How much of what the CLI says is repeated.
 const LONGEST: usize = 600;
