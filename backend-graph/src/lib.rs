@@ -24,8 +24,8 @@
 //! backend ─► listing ─► page ─┐                    ┌─► sign_in ─► token endpoint
 //!    │          └─► directory ─┼─► retry ─► client ─┤
 //!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
-//!    │                                              auth ─► assertion ─► certificate | federation
-//!    │                                                └─► device_code | managed_identity | the Azure CLI
+//!    │                             sign_in: auth ─► assertion ─► certificate | federation
+//!    │                                         └─► device_code | managed_identity | the Azure CLI
 //!    ├─► customers ─► page                             (a partner's tenant)
 //!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
 //!    ├─► batch ─► client ─► batch_answer ─► outcome of each item

@@ -111,9 +111,15 @@ async fn start_as(config: &PowerShellConfig, choice: Choice) -> Result<Started, 
     let idle = (!config.is_interactive()).then_some(config.idle_timeout);
     let limit = config.start_timeout;
     let script = dialect.script();
-    let (worker, hello) = Worker::start(&choice.program, &script, limit, idle)
-        .await
-        .map_err(Wrong::All)?;
+    let (worker, hello) = Worker::start(
+        &choice.program,
+        &script,
+        &config.hidden_variables,
+        limit,
+        idle,
+    )
+    .await
+    .map_err(Wrong::All)?;
     let hello = serde_json::from_value(hello).map_err(|_| {
         let problem = Problem::new("the PowerShell worker greets without its version");
         Wrong::All(BackendError::Unexpected(problem))

@@ -37,6 +37,8 @@ pub struct PowerShellConfig {
     /// After how long without a request a process is ended; the next request starts another. One that a person signed in
     /// to is never ended so.
     pub idle_timeout: Duration,
+    /// Variables of our environment that the processes do not inherit: those that hold secrets.
+    pub hidden_variables: Vec<String>,
 }
 
 /// What is rotated.
@@ -63,6 +65,7 @@ impl PowerShellConfig {
             request_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(600),
+            hidden_variables: Vec::new(),
         }
     }
 
@@ -122,6 +125,15 @@ impl PowerShellConfig {
     pub fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
         Self {
             idle_timeout,
+            ..self
+        }
+    }
+
+    /// The same with processes that do not inherit these variables.
+    #[must_use]
+    pub fn hiding(self, variables: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            hidden_variables: variables.into_iter().map(Into::into).collect(),
             ..self
         }
     }

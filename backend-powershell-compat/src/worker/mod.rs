@@ -87,7 +87,7 @@ impl Lost {
 }
 
 impl Worker {
-    /// Starts `program` with the constant `script`, and sees whether it speaks our protocol.
+    /// Starts `program` with the constant `script` and without the variables `hidden`, and sees whether it speaks our protocol.
     ///
     /// # Errors
     /// - [`BackendError::NotAuthorized`] if it cannot be started, or not in a language that the worker is written in;
@@ -96,10 +96,11 @@ impl Worker {
     pub(crate) async fn start(
         program: &Path,
         script: &str,
+        hidden: &[String],
         limit: Duration,
         idle: Option<Duration>,
     ) -> Result<(Self, Value), BackendError> {
-        let (child, pipes) = spawn(program)
+        let (child, pipes) = spawn(program, hidden)
             .map_err(|error| BackendError::NotAuthorized(cannot_start(program, &error)))?;
         let mark = format!("@rotation:{}", Uuid::new_v4().simple());
         let (asks, asked) = mpsc::channel(1);

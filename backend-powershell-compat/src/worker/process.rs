@@ -28,8 +28,11 @@ pub(super) struct Pipes {
     pub(super) stderr: ChildStderr,
 }
 
-pub(super) fn spawn(program: &Path) -> io::Result<(Child, Pipes)> {
+pub(super) fn spawn(program: &Path, hidden: &[String]) -> io::Result<(Child, Pipes)> {
     let mut command = Command::new(program);
+    for name in hidden {
+        command.env_remove(name);
+    }
     command
         .args(["-NoLogo", "-NoProfile", "-NonInteractive", "-Command"])
         .arg(BOOTSTRAP)

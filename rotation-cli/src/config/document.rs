@@ -20,6 +20,15 @@ const STORES: &[(&str, bool)] = &[
 ];
 const BACKENDS: &[(&str, bool)] = &[("graph", true), ("powershell", true)];
 
+/// Where tools put the secrets of a job.
+const WELL_KNOWN: [&str; 5] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_CLIENT_SECRET",
+    "SYSTEM_ACCESSTOKEN",
+    "VAULT_TOKEN",
+];
+
 /// A configuration file as text.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -126,6 +135,15 @@ impl Document {
         ConfigError::from_toml(&self.path, &self.text, error.message(), place, also)
     }
 
+    /// The variables that hold secrets: those that the configuration names, and those in which they are looked for without.
+    pub(crate) fn secret_variables(&self) -> Vec<String> {
+        let mut names: Vec<String> = WELL_KNOWN.map(str::to_owned).to_vec();
+        if let Ok(table) = self.text.parse::<toml::Table>() {
+            add_variables(&table, &mut names);
+        }
+        names
+    }
+
     /// The key of the table at `steps` that `message` names first in backticks.
     pub(super) fn key_named_in(&self, steps: &[Step<'_>], message: &str) -> Option<String> {
         let table = DeTable::parse(&self.text).ok()?;
@@ -188,6 +206,22 @@ impl Document {
                 built_in.join("`, `")
             ));
             Err(unknown.with_suggestion(nearest(name, built_in.iter().copied())))
+        }
+    }
+}
+
+fn add_variables(table: &toml::Table, names: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::String(name) if key == "env" || key.ends_with("_env") => {
+                names.push(name.clone());
+            }
+            toml::Value::Table(table) => add_variables(table, names),
+            toml::Value::Array(all) => {
+                let tables = all.iter().filter_map(toml::Value::as_table);
+                tables.for_each(|table| add_variables(table, names));
+            }
+            _ => {}
         }
     }
 }

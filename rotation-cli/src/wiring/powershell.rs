@@ -69,6 +69,8 @@ fn start(
     if let Some(workers) = workers {
         config = config.with_workers(workers);
     }
+    // whatever a module does is none of the business of other tenants' secrets
+    let config = config.hiding(at.config.document().secret_variables());
     PowerShellBackend::new(config).map_err(|error| refused(at, key, &error))
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use entra_sim::{Tenant, User};
 use serde_json::{Value, json};
 
-use crate::world::{World, wait};
+use crate::world::{World, output, wait};
 
 /// The program in the place of `pwsh`, which is built with the crate that it tests.
 fn fake() -> PathBuf {
@@ -213,4 +213,23 @@ fn a_sync_that_does_not_come_is_not_waited_for_for_ever() {
     // what the domain has is in the store, and so is what the tenant has
     assert_eq!(world.tenant.sync(), 1);
     world.assert_no_password_is_lost();
+}
+
+#[test]
+fn a_worker_inherits_no_secret_of_ours() {
+    let world = World::new(70);
+    through_powershell(&world);
+    let mut command = world.command(&["plan"]);
+    command.env("AZURE_CLIENT_SECRET", "another-tenants-own");
+    assert_eq!(output(command).code, Some(0));
+    for entry in std::fs::read_dir(world.path("witness")).unwrap() {
+        let seen = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(
+            seen.contains("NO_COLOR"),
+            "its environment is there: {seen}"
+        );
+        for secret in [world.tenant.client_secret(), "another-tenants-own"] {
+            assert!(!seen.contains(secret), "{seen}");
+        }
+    }
 }
