@@ -24,6 +24,7 @@ use crate::listing;
 use crate::outcome::outcome;
 use crate::password_flow::PasswordFlow;
 use crate::permission::Permissions;
+use crate::role_ends::{self, RoleEnd};
 use crate::traffic::Traffic;
 use crate::users;
 
@@ -137,6 +138,18 @@ impl GraphBackend {
         account: &AccountId,
     ) -> Result<Option<String>, BackendError> {
         users::security_id(&self.client, account).await
+    }
+
+    /// When the caller's own roles end, of those that Privileged Identity Management lets end; none without it.
+    ///
+    /// # Errors
+    /// [`BackendError`] if it cannot be read, for which RoleManagement.Read.Directory is needed.
+    pub async fn role_ends(&self) -> Result<Vec<RoleEnd>, BackendError> {
+        if self.pim {
+            role_ends::read(&self.client).await
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Forgets the token: permissions that were granted since show in a new one only.

@@ -328,3 +328,21 @@ fn the_doctor_waits_until_what_was_granted_is_known() {
     assert_eq!(output.code, Some(3), "{output:?}");
     assert!(output.stdout.contains("a run would work"), "{output:?}");
 }
+
+#[test]
+fn a_role_that_ends_is_named_with_its_day() {
+    for (lasts, finding, says) in [
+        ("20d", "note", "User Administrator ends on 20"),
+        ("180d", "right", "User Administrator lasts until 20"),
+    ] {
+        let app = App::new("Password rotation");
+        let world = World::with([Tenant::demo(70).first_app(app).app(crate::setup::admin())]);
+        crate::setup::name_admin(&world);
+        let pim = ["--through", "pim", "--justification", "a test"];
+        let setup = [&["setup", "--yes", "--for", lasts], &pim[..]].concat();
+        let set_up = world.run(&setup);
+        assert_eq!(set_up.code, Some(0), "{set_up:?}");
+        let found = said(&world, &[], finding);
+        assert!(found.contains(says), "{found}");
+    }
+}

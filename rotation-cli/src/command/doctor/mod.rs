@@ -168,6 +168,7 @@ async fn check_in(
         Err(error) => list.unless_known(&error),
     }
     if let Some(graph) = tenant.way.graph() {
+        time::check_roles(graph, &mut list).await;
         time::check_expiry(graph, &tenant.policy, &mut list).await;
     }
     check_throttle(tenant, &mut list);

@@ -71,6 +71,25 @@ pub(super) fn check_relationships(tenant: &Tenant, list: &mut Checklist) {
     }
 }
 
+/// Roles that end.
+pub(super) async fn check_roles(graph: &GraphBackend, list: &mut Checklist) {
+    // whether assignments may be read was checked before
+    let Ok(ends) = graph.role_ends().await else {
+        return;
+    };
+    for end in ends {
+        let (role, day) = (end.role, end.until.strftime("%Y-%m-%d"));
+        if end.until.duration_since(clock::now()) < SOON {
+            let problem = Problem::new(format!("{role} ends on {day}"));
+            let fix = "have the assignment prolonged in Privileged Identity Management, or once it has ended made anew: `rotation \
+                       setup --through pim`";
+            list.advise(&problem.with_fix(fix));
+        } else {
+            list.right(format!("{role} lasts until {day}"));
+        }
+    }
+}
+
 /// Passwords that expire sooner than they are rotated.
 pub(super) async fn check_expiry(graph: &GraphBackend, policy: &Policy, list: &mut Checklist) {
     // whether domains may be read was checked before
