@@ -255,12 +255,34 @@ async fn connect(
             if may_pass {
                 Err(BackendError::Unavailable(problem))
             } else {
-                let fix = "check tenant, application and credential; Connect-MgGraph by hand tells the same";
+                let fix = match (sign_in_code(&problem.message), &config.directory) {
+                    (Some(code), _) => format!(
+                        "see what {code} means in docs/errors.md, or at https://login.microsoftonline.com/error"
+                    ),
+                    (None, Directory::Domain(_)) => {
+                        "check `server` and `login`; the cmdlets of the module tell the same by hand".to_owned()
+                    }
+                    (None, Directory::Tenant(_)) => {
+                        "check tenant, application and credential; the module's own sign-in tells the same by hand"
+                            .to_owned()
+                    }
+                };
                 Err(BackendError::NotAuthorized(problem.with_fix(fix)))
             }
         }
         Err(lost) => Err(BackendError::Unavailable(lost.problem())),
     }
+}
+
+/// The first code of the token endpoint in what a module says.
+fn sign_in_code(words: &str) -> Option<&str> {
+    let code = words.get(words.find("AADSTS")?..)?;
+    let digits = code
+        .get(6..)?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .count();
+    code.get(..6 + digits).filter(|_| digits > 0)
 }
 
 fn of_domain(domain: &Domain) -> (SignInWords, Option<SecretString>) {
@@ -342,6 +364,22 @@ mod tests {
             };
             let found = check(Path::new("pwsh"), dialect, &hello);
             assert_eq!(found.is_ok(), is_fit, "{version} {edition}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_sign_in_is_found_among_words() {
+        for (words, code) in [
+            (
+                "x: AADSTS7000215: Invalid client secret",
+                Some("AADSTS7000215"),
+            ),
+            ("AADSTS", None),
+            ("AADSTSx", None),
+            ("no code", None),
+            ("cut off at AADSTS50", Some("AADSTS50")),
+        ] {
+            assert_eq!(sign_in_code(words), code, "{words}");
         }
     }
 }

@@ -315,6 +315,9 @@ fn the_doctor_waits_until_what_was_granted_is_known() {
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
+    assert!(line.contains("✗ the caller holds no role"), "{line}");
+    line.clear();
+    said.read_line(&mut line).unwrap();
     assert!(
         line.starts_with("1 thing to mend: see ✗; looking again until all is well, for "),
         "{line}"

@@ -136,6 +136,19 @@ impl Checklist {
         Ok(())
     }
 
+    /// Says on stderr what is wrong.
+    pub(super) fn tell_wrongs(&self) {
+        let wrong = |check: &&Check| check.finding == Finding::Wrong;
+        for check in self.checks.iter().filter(wrong) {
+            output::note(&format!(
+                "{}: {} {}",
+                self.name,
+                check.finding.mark(),
+                check.says
+            ));
+        }
+    }
+
     fn count(&self, finding: Finding) -> usize {
         let checks = self.checks.iter();
         checks.filter(|check| check.finding == finding).count()

@@ -36,6 +36,9 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
     let mut tenants = workshop.tenants(common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
     let (mut lists, mut missing) = look(&config, common, &tenants).await?;
+    if until.is_some() {
+        lists.iter().for_each(Checklist::tell_wrongs);
+    }
     while let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now()))
         && !left.is_zero()
         && lists.iter().any(|list| list.wrongs() > 0)
