@@ -7,7 +7,7 @@ use rotation_core::{
 
 use crate::claims;
 use crate::client::Client;
-use crate::roles::Roles;
+use crate::roles;
 
 /// Who we are: tenant, identity and permissions from the token, roles from the directory.
 /// `partner_roles` come on top, for a person: the directory lists what a partner's person may do there under a group of
@@ -18,7 +18,7 @@ pub(crate) async fn caller(
     partner_roles: &BTreeSet<RoleId>,
 ) -> Result<Caller, BackendError> {
     let claims = claims::read(client).await?;
-    let roles = Roles::read(client, pim).await?;
+    let roles = roles::read(client, pim).await?;
     let tenant = TenantId::new(&claims.tid.to_string());
     let mut caller = Caller::app_only(tenant, AccountId::new(&claims.oid.to_string()));
     caller.kind = claims.kind();

@@ -1,19 +1,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rotation_core::{Account, AccountId, BackendError, Holdings, Scope, UnitId};
+use rotation_core::{Account, AccountId, BackendError, Holdings, RoleTable, Scope, UnitId};
 use uuid::Uuid;
 
 use crate::claims;
 use crate::client::Client;
 use crate::domains;
-use crate::roles::Roles;
+use crate::roles;
 use crate::units;
 use crate::users::User;
 
 /// What must be known of a tenant before the first of its accounts can be described.
 pub(crate) struct Directory {
-    roles: Roles,
+    roles: RoleTable,
     federated: HashSet<String>,
     units: HashMap<Uuid, Vec<UnitId>>,
 }
@@ -22,7 +22,7 @@ impl Directory {
     pub(crate) async fn read(client: &Arc<Client>, pim: bool) -> Result<Self, BackendError> {
         let claims = claims::read(client).await?;
         let (roles, federated) =
-            futures::try_join!(Roles::read(client, pim), domains::federated(client))?;
+            futures::try_join!(roles::read(client, pim), domains::federated(client))?;
         let units = units_of_caller(client, &roles, claims.oid).await?;
         Ok(Self {
             roles,
@@ -61,7 +61,7 @@ impl Directory {
 /// not matter.
 async fn units_of_caller(
     client: &Arc<Client>,
-    roles: &Roles,
+    roles: &RoleTable,
     caller: Uuid,
 ) -> Result<HashMap<Uuid, Vec<UnitId>>, BackendError> {
     let scopes = roles.of(caller).iter().map(|held| &held.scope);

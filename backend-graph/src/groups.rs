@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use rotation_core::BackendError;
+use rotation_core::{BackendError, RoleGroup};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -24,19 +24,6 @@ pub(crate) const READ_ELIGIBLE: Need = Need {
     permission: "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     pim: true,
 };
-
-/// A group that can hold roles, with everybody who is in it or can get into it
-/// (<https://learn.microsoft.com/entra/identity/role-based-access-control/groups-concept>). No group can be its member,
-/// but any group can be *eligible* for it
-/// (<https://learn.microsoft.com/entra/id-governance/privileged-identity-management/concept-pim-for-groups>).
-#[derive(Debug, Default)]
-pub(crate) struct RoleGroup {
-    pub(crate) id: Uuid,
-    pub(crate) members: Vec<Uuid>,
-    pub(crate) owners: Vec<Uuid>,
-    pub(crate) eligible_members: Vec<Uuid>,
-    pub(crate) eligible_owners: Vec<Uuid>,
-}
 
 /// A member or owner of something (<https://learn.microsoft.com/graph/api/resources/directoryobject>).
 #[derive(Deserialize)]

@@ -54,6 +54,7 @@ mod policy;
 mod rate;
 mod report;
 mod role;
+mod role_table;
 mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -91,6 +92,7 @@ pub use rate::{
 };
 pub use report::{AccountProblem, Report};
 pub use role::{AssignmentState, BuiltInRole, RoleAssignment, RoleId, Scope, role_named};
+pub use role_table::{GivenRole, RoleGroup, RoleTable};
 pub use store::{
     Commit, Committed, Lease, NewVersion, Origin, SecretReader, SecretStore, Select, Version,
     VersionKey, VersionState,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::get::Graph;
-use super::roles::Roles;
+use super::roles;
 use crate::failure::Failure;
 use crate::protocol::Ask;
 use crate::worker::Reply;
@@ -85,7 +85,7 @@ impl Claims {
 /// Who is signed in: tenant, identity and permissions from the session, roles from the directory.
 pub(crate) async fn caller(graph: Graph<'_>) -> Result<Caller, BackendError> {
     let claims = Claims::read(graph).await?;
-    let roles = Roles::read(graph).await?;
+    let roles = roles::read(graph).await?;
     let tenant = TenantId::new(&claims.tid.to_string());
     let mut caller = Caller::app_only(tenant, AccountId::new(&claims.oid.to_string()));
     caller.kind = claims.kind();

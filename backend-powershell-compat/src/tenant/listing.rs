@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Holdings, Problem, Scope, UnitId,
+    Account, AccountId, AccountQuery, BackendError, Holdings, Problem, RoleTable, Scope, UnitId,
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::claims::Claims;
 use super::get::{Graph, Need, Pages};
-use super::roles::Roles;
+use super::roles;
 use super::units;
 use super::users::{self, READ_USERS, User};
 
@@ -34,7 +34,7 @@ struct TenantDomain {
 
 /// What must be known of a tenant before the first of its accounts can be described.
 struct Surroundings {
-    roles: Roles,
+    roles: RoleTable,
     federated: HashSet<String>,
     units: HashMap<Uuid, Vec<UnitId>>,
 }
@@ -102,7 +102,7 @@ impl Seen {
 impl Surroundings {
     async fn read(graph: Graph<'_>) -> Result<Self, BackendError> {
         let claims = Claims::read(graph).await?;
-        let roles = Roles::read(graph).await?;
+        let roles = roles::read(graph).await?;
         let domains = "domains?$select=id,authenticationType";
         let domains: Vec<TenantDomain> = graph.all(domains, &READ_DOMAINS).await?;
         let federated = domains.into_iter().filter_map(|domain| {
@@ -146,7 +146,7 @@ impl Surroundings {
 /// not matter.
 async fn units_of(
     graph: Graph<'_>,
-    roles: &Roles,
+    roles: &RoleTable,
     caller: Uuid,
 ) -> Result<HashMap<Uuid, Vec<UnitId>>, BackendError> {
     let scopes = roles.of(caller).iter().map(|held| &held.scope);
