@@ -218,6 +218,15 @@ impl TenantHandle {
         Ok(())
     }
 
+    /// Puts a user or service principal into the group of this id; false if there is no such group.
+    pub fn join_group(&self, group: Uuid, principal: Uuid) -> bool {
+        self.directory.change_access(|access| {
+            let mut groups = access.groups.iter_mut();
+            let group = groups.find(|known| known.id == group);
+            group.map(|group| group.members.push(principal)).is_some()
+        })
+    }
+
     /// Lets `user` approve the sign-in that shows `user_code`, a second factor included; false if there is no such sign-in in
     /// this tenant.
     pub fn approve_sign_in(&self, user_code: &str, user: Uuid) -> bool {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use backend_powershell_compat::{Dialect, Directory, Domain, PowerShellBackend};
-use entra_sim::{App, Role, Tenant, User};
+use entra_sim::{App, Group, Role, Tenant, User};
 use futures::{StreamExt, TryStreamExt};
 use rotation_core::{
-    Account, AccountKind, AccountQuery, BackendError, CallerKind, Capability, RotationBackend,
-    RuleSet, Scope, capability,
+    Account, AccountKind, AccountQuery, BackendError, CallerKind, Capability, RoleId,
+    RotationBackend, RuleSet, Scope, capability,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::workshop::{DIALECTS, PASSWORD, SECRET, Workshop, id, request, told};
 
@@ -279,4 +280,20 @@ async fn pages_that_lead_in_a_circle_are_an_error() {
         );
         assert!(error.to_string().contains("in a circle"), "{of}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_has_its_role_through_a_group_is_seen_to_have_it() {
+    let group = Uuid::from_u128(0x6709);
+    let holders = Group::role_assignable("Rotation").id(group);
+    let app = App::rotation().secret(SECRET).without_roles();
+    let tenant = Tenant::demo(0)
+        .first_app(app)
+        .group(holders.role(Role::USER_ADMINISTRATOR));
+    let workshop = Workshop::serve(tenant).await;
+    let principal = workshop.tenant().service_principal_id();
+    assert!(workshop.tenant().join_group(group, principal));
+    let caller = workshop.backend(Dialect::MicrosoftGraph).caller().await;
+    let roles: Vec<_> = caller.unwrap().roles.iter().map(|held| held.role).collect();
+    assert_eq!(roles, [RoleId::USER_ADMINISTRATOR]);
 }
