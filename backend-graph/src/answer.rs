@@ -200,11 +200,7 @@ impl Answer {
     fn refusal(&self, need: &Need, consent: &Consent) -> BackendError {
         let mut problem = self.problem();
         problem.message = format!("cannot {}: {}", need.to, problem.message);
-        // reading assignments takes what reading eligibilities does: one permission for both
-        let grant = consent.permission(match need.permission {
-            "RoleEligibilitySchedule.Read.Directory" => "RoleManagement.Read.Directory",
-            permission => permission,
-        });
+        let grant = consent.permission(need.permission);
         let pim = format!(
             "set `pim = false` if the tenant has no Privileged Identity Management (Entra ID P2 or Governance); else {grant}"
         );

@@ -35,8 +35,7 @@ use crate::users;
 /// - to set passwords, `User-PasswordProfile.ReadWrite.All` and a directory role;
 /// - to read accounts and their roles, `User.Read.All`, `Domain.Read.All`, `RoleManagement.Read.Directory` and
 ///   `GroupMember.Read.All`;
-/// - with [`GraphConfig::pim`], `RoleEligibilitySchedule.Read.Directory` and
-///   `PrivilegedEligibilitySchedule.Read.AzureADGroup`;
+/// - with [`GraphConfig::pim`], `PrivilegedEligibilitySchedule.Read.AzureADGroup`;
 /// - where roles are assigned in administrative units, `AdministrativeUnit.Read.All`;
 /// - to verify by signing in, the delegated permission `openid` with admin consent.
 ///

@@ -27,8 +27,7 @@ pub struct Permissions {
 pub struct PermissionCheck {
     /// The purpose, which completes "cannot …".
     pub to: &'static str,
-    /// The least permission that Microsoft documents for it; where none is held, one that mends another check, too, if
-    /// there is one.
+    /// The least permission that Microsoft documents for it, or one that is needed anyway.
     pub least: &'static str,
     /// The one that the caller holds for it, the least of those it holds.
     pub held: Option<String>,
@@ -71,7 +70,7 @@ const READS: [(Need, &[&str]); 7] = [
     (
         READ_ELIGIBILITIES,
         &[
-            "RoleManagement.Read.Directory",
+            "RoleEligibilitySchedule.Read.Directory",
             "RoleManagement.Read.All",
             "RoleEligibilitySchedule.ReadWrite.Directory",
             ROLES_TOO,
@@ -149,11 +148,7 @@ impl Permissions {
         let reads = READS.iter().filter(|(need, _)| pim || !need.pim);
         for (need, others) in reads {
             let units_only = need.permission == READ_UNITS.permission;
-            let mended = checks
-                .iter()
-                .find(|check| check.held.is_none() && others.contains(&check.least));
-            let least = mended.map_or(need.permission, |check| check.least);
-            checks.push(check(need.to, least, others, units_only));
+            checks.push(check(need.to, need.permission, others, units_only));
         }
         let is_needed = |name: &String| {
             checks.iter().any(|check| check.held.as_ref() == Some(name))

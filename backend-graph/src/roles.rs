@@ -17,9 +17,10 @@ pub(crate) const READ_ASSIGNMENTS: Need = Need {
     pim: false,
 };
 
+/// RoleEligibilitySchedule.Read.Directory would be less, were it not that reading the assignments takes this one anyway.
 pub(crate) const READ_ELIGIBILITIES: Need = Need {
     to: "read the eligible roles",
-    permission: "RoleEligibilitySchedule.Read.Directory",
+    permission: READ_ASSIGNMENTS.permission,
     pim: true,
 };
 

@@ -17,7 +17,7 @@ pub(super) const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
 
 /// The ids of the application permissions that are granted here, for requests that nobody asked the tenant for
 /// (<https://learn.microsoft.com/graph/permissions-reference>).
-const APP_ROLES: [(&str, &str); 8] = [
+const APP_ROLES: [(&str, &str); 7] = [
     (
         "AdministrativeUnit.Read.All",
         "134fd756-38ce-4afd-ba33-e9623dbe66c2",
@@ -30,10 +30,6 @@ const APP_ROLES: [(&str, &str); 8] = [
     (
         "PrivilegedEligibilitySchedule.Read.AzureADGroup",
         "edb419d6-7edc-42a3-9345-509bfdf5d87c",
-    ),
-    (
-        "RoleEligibilitySchedule.Read.Directory",
-        "ff278e11-4a33-4d0c-83d2-d01dc58929a5",
     ),
     (
         "RoleManagement.Read.Directory",
