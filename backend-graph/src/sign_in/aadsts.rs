@@ -28,6 +28,10 @@ const fn row(codes: &'static [u32], means: &'static str, fix: &'static str) -> R
     Row { codes, means, fix }
 }
 
+/// Marks the rows whose fix is the page on which an administrator consents.
+pub(crate) const CONSENT: &str =
+    "check `tenant` and `client_id`, or grant the app admin consent in this tenant";
+
 /// Marks the rows that pass by themselves.
 const WAIT: &str = "wait and try again";
 
@@ -37,14 +41,14 @@ const ROWS: &[Row] = &[
     row(&[7_000_215], "the client secret is wrong", "configure the secret's value, which the portal shows once, not its id"),
     row(&[7_000_222], "the client secret has expired", "add a new client secret to the app and configure its value"),
     row(&[7_000_218], "the app is no public client, and no credential was sent", "allow public client flows for the app, or configure a credential"),
-    row(&[700_016], "the app does not exist in this tenant", "check `tenant` and `client_id`, or grant the app admin consent in this tenant"),
+    row(&[700_016], "the app does not exist in this tenant", CONSENT),
     row(&[700_011, 70_001], "the app is disabled or unknown in this tenant", "check `client_id`, and enable the app in this tenant"),
     row(&[90_002], "the tenant does not exist", "check `tenant` and `cloud`: a tenant lives in one cloud only"),
     row(&[900_382, 90_038], "the tenant lives in another cloud", "set `cloud` to the tenant's cloud"),
     row(&[9_001_023], "the authority needs one tenant", "name the tenant by its GUID or a verified domain"),
     row(&[500_011], "the tenant does not know Graph by this address", "check `cloud`"),
     row(&[70_011, 28_002, 28_003], "the scope is not valid", "check `cloud`"),
-    row(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", "grant the app admin consent in this tenant"),
+    row(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", CONSENT),
     row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center, or have the customer grant the app admin consent in this tenant"),
     row(&[530_034], "a delegated administrator is blocked for risk in the home tenant", "clear the risk in the home tenant"),
     row(&[700_025], "the app is a public client, which has no credential", "use a confidential client"),
