@@ -61,13 +61,6 @@ impl PowerShellBackend {
         self.pool.diagnosis().await
     }
 
-    /// How many requests it has under way at most: give the engine no more
-    /// (`EngineOptions::concurrency`), as what waits for a worker counts as under way.
-    #[must_use]
-    pub fn workers(&self) -> usize {
-        self.config().workers
-    }
-
     fn config(&self) -> &PowerShellConfig {
         self.pool.config()
     }
@@ -152,6 +145,11 @@ impl RotationBackend for PowerShellBackend {
             Ok(Reply::Failed(record)) => outcome::failed(&Failure::from(record), &place),
             Err(no_reply) => no_reply.into(),
         }
+    }
+
+    /// What waits for a worker counts as under way.
+    fn max_requests(&self) -> Option<usize> {
+        Some(self.config().workers)
     }
 
     async fn password_changed(

@@ -10,6 +10,9 @@ use rotation_core::{
     Problem, RateController, Refusal, RefusalReason, RotationBackend, SetPassword, SignIn,
 };
 
+/// So many accounts may wait for one request to the domain, which takes a quarter of a second.
+const WAITING: usize = 16;
+
 /// Tells which account of an on-premises domain an account of the tenant is synced from.
 #[async_trait]
 pub trait SyncedFrom: Send + Sync {
@@ -139,6 +142,12 @@ impl RotationBackend for HybridBackend {
 
     fn max_batch(&self) -> usize {
         self.tenant.max_batch()
+    }
+
+    /// Some may wait for the domain, as the tenant takes more at once: few enough to have their turn in time.
+    fn max_requests(&self) -> Option<usize> {
+        let domain = self.domain.max_requests()?.saturating_mul(WAITING);
+        Some(domain.min(self.tenant.max_requests().unwrap_or(usize::MAX)))
     }
 
     fn rate(&self) -> Option<&RateController> {

@@ -46,6 +46,11 @@ pub trait RotationBackend: Send + Sync {
         1
     }
 
+    /// How many requests may be under way here at once, if few: what waits inside the backend uses up the time of its attempt.
+    fn max_requests(&self) -> Option<usize> {
+        None
+    }
+
     /// The controller of everything that is sent to this tenant, if the backend takes turns from it for its own reads and
     /// tells it what the directory answers, to changes too. The engine then takes a turn from it for every password;
     /// otherwise it keeps a controller of its own, for passwords and change times, and tells it the outcomes.

@@ -32,9 +32,6 @@ pub(crate) use customers::Candidate;
 /// Of more tenants than this nobody wants to read the names.
 const MOST_NAMES: usize = 20;
 
-/// So many accounts of a domain may wait for one worker, which takes a quarter of a second for each.
-const WAITING_FOR_A_WORKER: usize = 16;
-
 /// A tenant, and the way to its directory.
 #[derive(Clone)]
 pub(crate) struct Tenant {
@@ -83,15 +80,6 @@ impl Way {
             Self::Domain(powershell) | Self::PowerShell(powershell) => {
                 Arc::<PowerShellBackend>::clone(powershell)
             }
-        }
-    }
-
-    /// How many requests may be under way, of `most`: what waits for a worker must not wait past the time for an attempt.
-    fn requests_at_once(&self, most: usize) -> usize {
-        match self {
-            Self::Graph(_) => most,
-            Self::Hybrid { domain, .. } => most.min(domain.workers() * WAITING_FOR_A_WORKER),
-            Self::Domain(powershell) | Self::PowerShell(powershell) => powershell.workers(),
         }
     }
 
@@ -206,7 +194,6 @@ impl Tenant {
         let backend = Arc::clone(&self.backend);
         let mut options = EngineOptions::default();
         options.lease = config.stores.lease.unwrap_or(options.lease);
-        options.concurrency = self.way.requests_at_once(options.concurrency);
         options.verify_timeout = self.sync_within.unwrap_or(options.verify_timeout);
         options.batching = match config.engine.batch {
             Batch::Always => Batching::Always,

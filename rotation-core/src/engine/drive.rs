@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::Engine;
 use super::batch::batcher;
 use super::breaker::Breaker;
 use super::canary::spread;
@@ -19,7 +20,6 @@ use super::rotate::{Ended, Shared, Standing, store_problem};
 use super::serve::{serve_audit, serve_backend, serve_store};
 use super::stop::StopHandle;
 use super::trouble::Trouble;
-use super::{Engine, EngineOptions};
 use crate::{
     AccountId, AccountResult, Decision, Event, EventKind, Lease, Plan, Planned, Problem, Report,
     RunId, SkipReason, StopReason, Turn,
@@ -32,9 +32,10 @@ const ACCOUNTS_PER_REQUEST: usize = 12;
 /// More requests at once than any directory bears.
 const MOST_REQUESTS: usize = 4096;
 
-impl EngineOptions {
+impl Engine {
     pub(super) fn requests(&self) -> usize {
-        self.concurrency.clamp(1, MOST_REQUESTS)
+        let bears = self.backend.max_requests().unwrap_or(MOST_REQUESTS);
+        self.options.concurrency.min(bears).clamp(1, MOST_REQUESTS)
     }
 
     pub(super) fn accounts_under_way(&self) -> usize {
@@ -51,8 +52,8 @@ pub(super) async fn work(
     stop: StopHandle,
 ) {
     let started = Instant::now();
-    let requests = engine.options.requests();
-    let accounts = engine.options.accounts_under_way();
+    let requests = engine.requests();
+    let accounts = engine.accounts_under_way();
     let batch = engine.backend.max_batch().clamp(1, accounts);
     let (stage, stage_worker) = batcher(accounts);
     let (set, set_worker) = batcher(accounts);
@@ -158,7 +159,7 @@ async fn drive(shared: &Shared<'_>, unrecorded: &Trouble, plan: Plan<'_>) -> Rep
     let mut plan = spread(plan, shared.engine.policy.canary);
     let mut breaker = Breaker::new(&shared.engine.policy);
     let _active = shared.pace.controller().begins();
-    let most = shared.engine.options.accounts_under_way();
+    let most = shared.engine.accounts_under_way();
     let mut under_way = FuturesUnordered::new();
     let mut busy: HashSet<AccountId> = HashSet::new();
     let mut deferred: VecDeque<Deferred> = VecDeque::new();

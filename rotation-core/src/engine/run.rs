@@ -31,7 +31,7 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(engine: &'a Engine, id: RunId, plan: Plan<'a>) -> Self {
         // every account under way may wait for room, unpolled, before the one that is waited for
-        let (send, events) = mpsc::channel(EVENTS + engine.options.accounts_under_way());
+        let (send, events) = mpsc::channel(EVENTS + engine.accounts_under_way());
         let stop = StopHandle::new();
         let work = work(engine, id, plan, send, stop.clone());
         Self {

@@ -22,7 +22,7 @@ pub(super) async fn serve_store(
     commit: Worker<Commit, Result<(), StoreError>>,
 ) {
     let store = &engine.store;
-    let all = engine.options.accounts_under_way();
+    let all = engine.accounts_under_way();
     tokio::join!(
         stage.run(all, |batch: Vec<NewVersion>| async move {
             store.stage(&batch).await
@@ -47,7 +47,7 @@ pub(super) async fn serve_backend(
     let requests = Requests {
         chooser,
         pace,
-        most: engine.options.requests(),
+        most: engine.requests(),
     };
     set.run(requests, |batch: Vec<SetPassword>| async move {
         let all = |outcome| vec![outcome; batch.len()];
@@ -102,7 +102,7 @@ pub(super) async fn serve_audit(
     let audit = &engine.audit;
     events
         .run(
-            engine.options.accounts_under_way(),
+            engine.accounts_under_way(),
             |batch: Vec<Event>| async move {
                 let recorded = match audit {
                     Some(audit) => timeout(RECORDING, audit.append(&batch)).await,

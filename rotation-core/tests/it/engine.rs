@@ -698,6 +698,9 @@ struct Slow {
     inner: MemoryBackend,
     under_way: Mutex<HashMap<AccountId, usize>>,
     most: AtomicUsize,
+    /// Of all accounts together.
+    together: AtomicUsize,
+    bears: Option<usize>,
 }
 
 impl Slow {
@@ -706,6 +709,8 @@ impl Slow {
             inner,
             under_way: Mutex::default(),
             most: AtomicUsize::new(0),
+            together: AtomicUsize::new(0),
+            bears: None,
         }
     }
 }
@@ -728,12 +733,18 @@ impl RotationBackend for Slow {
         self.inner.accounts(query).flat_map(twice).boxed()
     }
 
+    fn max_requests(&self) -> Option<usize> {
+        self.bears
+    }
+
     async fn set_password(&self, request: &SetPassword) -> Outcome {
         let count = |by: isize| {
             let mut under_way = self.under_way.lock().unwrap();
             let count = under_way.entry(request.account.clone()).or_default();
             *count = count.checked_add_signed(by).unwrap();
             self.most.fetch_max(*count, Ordering::Relaxed);
+            let all = under_way.values().sum();
+            self.together.fetch_max(all, Ordering::Relaxed);
         };
         count(1);
         tokio::time::sleep(Duration::from_millis(rand::random_range(1..50))).await;
@@ -763,6 +774,21 @@ async fn never_lost_when_a_directory_lists_an_account_twice() {
     );
     assert_eq!((report.rotated, report.skipped), (50, 50));
     world.assert_nothing_lost(50, "listed twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_requests_are_under_way_than_the_backend_bears() {
+    for (bears, expected) in [(Some(3), 3), (Some(0), 1), (None, 64)] {
+        let world = World::new(500);
+        let mut slow = Slow::new(world.backend.clone());
+        slow.bears = bears;
+        let slow = Arc::new(slow);
+        let engine = world.engine_through(Arc::clone(&slow) as Arc<dyn RotationBackend>);
+        let plan = engine.plan(AccountQuery::All).await.unwrap();
+        assert_eq!(engine.run(plan).finish().await.rotated, 500);
+        let together = slow.together.load(Ordering::Relaxed);
+        assert_eq!(together, expected, "{bears:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
