@@ -182,6 +182,7 @@ impl Worker {
         parts: Option<mpsc::Sender<Vec<Value>>>,
     ) -> Result<Reply, Lost> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!(id, with_secret = secret.is_some(), "asks a worker");
         let exposed = secret.as_ref().map(Secret::expose);
         let lines = lines(id, ask, exposed)
             .map_err(|_| Lost::NotWritten(Problem::new("a request cannot be written as JSON")))?;

@@ -37,6 +37,7 @@ const VARIABLES: [&str; 9] = [
 /// A service connection of Azure Pipelines.
 const CONNECTION: &str = "11111111-2222-3333-4444-555555555555";
 
+const PASSPHRASE: &str = "open sesame";
 const PFX: &[u8] = include_bytes!("../../../backend-graph/tests/pfx/aes.pfx");
 
 /// A tenant whose app has a certificate and trusts an issuer; both proofs lie in the directory.
@@ -337,15 +338,15 @@ fn a_machine_of_azure_signs_in_with_its_managed_identity() {
     }
 }
 
-#[test]
-fn a_pfx_signs_in_with_its_passphrase() {
+/// A tenant whose app has the certificate of the PFX.
+fn world_of_pfx(accounts: usize) -> World {
     let opened = Command::new("openssl")
         .args([
             "pkcs12",
             "-nokeys",
             "-clcerts",
             "-passin",
-            "pass:open sesame",
+            &format!("pass:{PASSPHRASE}"),
             "-in",
         ])
         .arg(concat!(
@@ -355,8 +356,13 @@ fn a_pfx_signs_in_with_its_passphrase() {
         .output()
         .unwrap();
     let app = App::rotation().with_certificate(String::from_utf8(opened.stdout).unwrap());
-    let tenant = Tenant::demo(20).first_app(app);
-    let world = World::of(Server::start_blocking(Config::default().tenant(tenant)).unwrap());
+    let tenant = Tenant::demo(accounts).first_app(app);
+    World::of(Server::start_blocking(Config::default().tenant(tenant)).unwrap())
+}
+
+#[test]
+fn a_pfx_signs_in_with_its_passphrase() {
+    let world = world_of_pfx(20);
     std::fs::write(world.path("app.pfx"), PFX).unwrap();
     world.write("passphrase", "open sesame\n");
     for (credential, variables) in [
@@ -559,6 +565,24 @@ fn answering_with(status: &'static str, body: String) -> String {
         }
     });
     address
+}
+
+#[test]
+fn silent_about_the_passphrase_of_a_pfx() {
+    let world = world_of_pfx(300);
+    let outside = tempfile::tempdir().unwrap();
+    let at = |name: &str| outside.path().join(name);
+    std::fs::write(at("app.pfx"), PFX).unwrap();
+    std::fs::write(at("passphrase"), PASSPHRASE).unwrap();
+    configure(
+        &world,
+        &format!(
+            "{{ kind = \"certificate\", file = \"{}\", passphrase_file = \"{}\" }}",
+            at("app.pfx").display(),
+            at("passphrase").display()
+        ),
+    );
+    assert_is_silent(&world, &[PASSPHRASE], Vec::new);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use entra_sim::{Tenant, User};
 use serde_json::{Value, json};
 
+use crate::leak::assert_is_silent;
 use crate::world::{World, output, wait};
 
 /// The program in the place of `pwsh`, which is built with the crate that it tests.
@@ -32,10 +33,15 @@ fn fake() -> PathBuf {
 
 /// Puts a `pwsh` with all modules into the directory of `world`.
 fn install(world: &World) {
+    install_in(world, &world.path(""));
+}
+
+/// The same into `folder`.
+fn install_in(world: &World, folder: &Path) {
     for name in ["faults", "witness"] {
-        std::fs::create_dir(world.path(name)).unwrap();
+        std::fs::create_dir(folder.join(name)).unwrap();
     }
-    symlink(fake(), world.path("pwsh")).unwrap();
+    symlink(fake(), folder.join("pwsh")).unwrap();
     let settings = json!({
         "graph": world.server.base_url(),
         "control_token": world.server.control_token(),
@@ -48,10 +54,10 @@ fn install(world: &World) {
         "modules": {"Microsoft.Graph.Users": ["2.25.0"], "ActiveDirectory": ["1.0.1.0"]},
         "groups": ["S-1-5-21-1-2-3-512"],
         "protected": [],
-        "faults": world.path("faults"),
-        "witness": world.path("witness"),
+        "faults": folder.join("faults"),
+        "witness": folder.join("witness"),
     });
-    world.write("pwsh.json", &settings.to_string());
+    std::fs::write(folder.join("pwsh.json"), settings.to_string()).unwrap();
 }
 
 /// Has the tenant of `world` rotated through PowerShell.
@@ -231,5 +237,46 @@ fn a_worker_inherits_no_secret_of_ours() {
         for secret in [world.tenant.client_secret(), "another-tenants-own"] {
             assert!(!seen.contains(secret), "{seen}");
         }
+    }
+}
+
+/// A password goes to a worker on its standard input and nowhere else; so does that of the account that asks the domain.
+#[test]
+fn silent_through_powershell_and_into_a_domain() {
+    const LOGIN: &str = "the-worker's-own-7c41";
+    let domain = "contoso.onmicrosoft.com";
+    let synced = (0..4).map(|number| {
+        let staff = User::new(format!("staff{number}@{domain}")).synced();
+        staff.password_age(Duration::from_secs(200 * 86_400))
+    });
+    for in_domain in [false, true] {
+        let world = World::with([synced.clone().fold(Tenant::demo(300), Tenant::user)]);
+        let outside = tempfile::tempdir().unwrap();
+        install_in(&world, outside.path());
+        std::fs::write(outside.path().join("login"), LOGIN).unwrap();
+        let at = |name: &str| outside.path().join(name).display().to_string();
+        let (pwsh, login) = (at("pwsh"), at("login"));
+        if in_domain {
+            let own = format!(
+                "[tenant.on_premises]\nserver = \"dc1.corp.example\"\nprogram = \"{pwsh}\"\nsync_within = \"1s\"\n\
+                 login = {{ user = \"CORP\\\\svc\", file = \"{login}\" }}\n"
+            );
+            world.write("rotation.toml", &(world.read("rotation.toml") + &own));
+            world.edit("[policy]", "[policy]\nsynced = \"rotate\"\ncanary = 0");
+        } else {
+            let text = world.read("rotation.toml");
+            let cloud = text.lines().find(|line| line.starts_with("cloud")).unwrap();
+            world.edit(cloud, &format!("[tenant.powershell]\nprogram = \"{pwsh}\""));
+            world.edit("backend = \"graph\"", "backend = \"powershell\"");
+        }
+        assert_is_silent(&world, &[LOGIN], || {
+            let seen = std::fs::read_dir(outside.path().join("witness")).unwrap();
+            let seen = seen.map(|entry| entry.unwrap().path());
+            let seen: Vec<_> = seen
+                .map(|path| ("worker".to_owned(), std::fs::read(path).unwrap()))
+                .collect();
+            assert!(!seen.is_empty(), "no worker ran");
+            seen
+        });
     }
 }
