@@ -1,7 +1,7 @@
 use reqwest::Url;
 
 use crate::config::{Credential, GraphConfig};
-use crate::sign_in::aadsts::CONSENT;
+use crate::sign_in::aadsts;
 
 /// Where a person grants our application what it lacks.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl Consent {
     /// `fix`, with the page where an administrator does it if it is to consent to the app.
     pub(crate) fn linked(&self, fix: Option<String>) -> Option<String> {
         match fix {
-            Some(fix) if fix == CONSENT => Some(format!("{fix}: {}", self.url)),
+            Some(fix) if aadsts::is_consent(&fix) => Some(format!("{fix}: {}", self.url)),
             fix => fix,
         }
     }

@@ -22,15 +22,25 @@ struct Row {
     codes: &'static [u32],
     means: &'static str,
     fix: &'static str,
+    /// Whether the fix ends on the page where an administrator consents.
+    consent: bool,
 }
 
 const fn row(codes: &'static [u32], means: &'static str, fix: &'static str) -> Row {
-    Row { codes, means, fix }
+    Row {
+        codes,
+        means,
+        fix,
+        consent: false,
+    }
 }
 
-/// Marks the rows whose fix is the page on which an administrator consents.
-pub(crate) const CONSENT: &str =
-    "check `tenant` and `client_id`, or grant the app admin consent in this tenant";
+const fn consent(codes: &'static [u32], means: &'static str, fix: &'static str) -> Row {
+    Row {
+        consent: true,
+        ..row(codes, means, fix)
+    }
+}
 
 /// Marks the rows that pass by themselves.
 const WAIT: &str = "wait and try again";
@@ -41,15 +51,15 @@ const ROWS: &[Row] = &[
     row(&[7_000_215], "the client secret is wrong", "configure the secret's value, which the portal shows once, not its id"),
     row(&[7_000_222], "the client secret has expired", "add a new client secret to the app and configure its value"),
     row(&[7_000_218], "the app is no public client, and no credential was sent", "allow public client flows for the app, or configure a credential"),
-    row(&[700_016], "the app does not exist in this tenant", CONSENT),
+    consent(&[700_016], "the app does not exist in this tenant", "check `tenant` and `client_id`, or grant the app admin consent in this tenant"),
     row(&[700_011, 70_001], "the app is disabled or unknown in this tenant", "check `client_id`, and enable the app in this tenant"),
     row(&[90_002], "the tenant does not exist", "check `tenant` and `cloud`: a tenant lives in one cloud only"),
     row(&[900_382, 90_038], "the tenant lives in another cloud", "set `cloud` to the tenant's cloud"),
     row(&[9_001_023], "the authority needs one tenant", "name the tenant by its GUID or a verified domain"),
     row(&[500_011], "the tenant does not know Graph by this address", "check `cloud`"),
     row(&[70_011, 28_002, 28_003], "the scope is not valid", "check `cloud`"),
-    row(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", CONSENT),
-    row(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center, or have the customer grant the app admin consent in this tenant"),
+    consent(&[65_001, 650_056, 65_005], "the app has no consent in this tenant", "grant the app admin consent in this tenant"),
+    consent(&[90_099], "the app is not authorised in this customer's tenant", "consent to it through Partner Center, or have the customer grant the app admin consent in this tenant"),
     row(&[530_034], "a delegated administrator is blocked for risk in the home tenant", "clear the risk in the home tenant"),
     row(&[700_025], "the app is a public client, which has no credential", "use a confidential client"),
     row(&[700_027, 50_012], "the signature is not by a key that the app knows, or its certificate has expired", "upload the configured certificate to the app; a federated token must be signed by the issuer of the app's federated credential"),
@@ -246,6 +256,11 @@ pub(crate) fn reason(
     }
 }
 
+/// Whether `fix` is to consent to the app.
+pub(crate) fn is_consent(fix: &str) -> bool {
+    ROWS.iter().any(|row| row.consent && row.fix == fix)
+}
+
 /// An error of our own beneath, however often `azure_identity` wrapped it.
 fn ours(error: &azure_core::Error) -> Option<&NoToken> {
     let mut cause = error.source();
@@ -309,6 +324,12 @@ mod tests {
                 assert!(message.contains(&format!("AADSTS{code}")), "{message}");
                 assert_eq!(error.problem.fix.as_deref(), Some(row.fix), "{code}");
             }
+            assert_eq!(
+                row.consent,
+                row.fix.contains("admin consent"),
+                "{}",
+                row.fix
+            );
         }
     }
 
