@@ -14,13 +14,14 @@ use crate::consent::Consent;
 use crate::date::date;
 use crate::heard::heard;
 use crate::place::Place;
+use crate::quote::quotable;
 use crate::retry_after::retry_after;
 
 /// The longest answer we read, unpacked. A full page of users has about 1 MiB.
 const LONGEST_ANSWER: usize = 32 << 20;
 
-/// The longest part of a foreign text that we repeat.
-const LONGEST_QUOTE: usize = 100;
+/// No code of Graph is longer.
+const LONGEST_CODE: usize = 100;
 
 /// What to do when Graph refuses even a new token.
 pub(crate) const TOKEN_FIX: &str =
@@ -227,7 +228,7 @@ impl Answer {
 /// Whether `code` is written as Graph writes its codes. Anything else might repeat the password that was sent.
 fn is_word(code: &str) -> bool {
     let in_code = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    (1..=LONGEST_QUOTE).contains(&code.len()) && code.bytes().all(in_code)
+    (1..=LONGEST_CODE).contains(&code.len()) && code.bytes().all(in_code)
 }
 
 /// An id of a request, which Graph writes as a GUID. Anything else might repeat the password, too.
@@ -245,10 +246,4 @@ fn media_type(text: &str) -> Option<&'static str> {
         "text/plain",
     ];
     known.into_iter().find(|known| text.starts_with(known))
-}
-
-/// A foreign text, short and without anything a terminal would obey.
-fn quotable(text: &str) -> String {
-    let printable = text.chars().filter(|c| !c.is_control());
-    printable.take(LONGEST_QUOTE).collect()
 }

@@ -1,19 +1,15 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use rotation_core::{BackendError, Problem, RoleId, TenantId};
+use rotation_core::{BackendError, RoleId, TenantId};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::answer::Need;
 use crate::client::Client;
 use crate::page::Pages;
+use crate::quote::quotable;
 use crate::relationship::{self, Delegating, READ_RELATIONSHIPS, Relationship};
-use crate::sign_in::device_code::printable;
-
-/// More than any partner has. A list without end would fill the memory.
-const MOST: usize = 100_000;
 
 const READ_CONTRACTS: Need = Need {
     to: "list the partner's contracts with customers",
@@ -98,16 +94,16 @@ pub(crate) async fn read(
 
 async fn contracts(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> {
     let query = "$select=customerId,defaultDomainName,displayName&$top=999";
-    let contracts: Vec<Contract> = all(client, &["contracts"], query, &READ_CONTRACTS).await?;
+    let first = client.graph.url(&["contracts"], query);
+    let pages = Pages::<Contract>::new(Arc::clone(client), first, &READ_CONTRACTS);
     // there may be several kinds of contract with one customer
     let mut seen = HashSet::new();
-    let contracts = contracts
-        .into_iter()
-        .filter(|contract| seen.insert(contract.customer_id));
+    let contracts = pages.all().await?.into_iter();
+    let contracts = contracts.filter(|contract| seen.insert(contract.customer_id));
     let customers = contracts.map(|contract| Customer {
         id: tenant(contract.customer_id),
         domain: contract.default_domain_name.filter(|name| is_domain(name)),
-        display_name: shown(contract.display_name),
+        display_name: quotable(&contract.display_name.unwrap_or_default()),
         relationships: Vec::new(),
     });
     Ok(customers.collect())
@@ -115,7 +111,9 @@ async fn contracts(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> 
 
 async fn delegating(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> {
     let path = ["tenantRelationships", "delegatedAdminCustomers"];
-    let listed = all::<Delegating>(client, &path, "$top=300", &READ_RELATIONSHIPS);
+    let first = client.graph.url(&path, "$top=300");
+    let pages = Pages::<Delegating>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let listed = async { Ok(pages.all().await?) };
     let (listed, mut of_customer) = futures::try_join!(listed, relationship::by_customer(client))?;
     let mut customers = Vec::new();
     for one in listed {
@@ -134,36 +132,13 @@ fn customer(one: Delegating, relationships: Vec<Relationship>) -> Customer {
     Customer {
         id: tenant(one.tenant_id),
         domain: None,
-        display_name: shown(one.display_name),
+        display_name: quotable(&one.display_name.unwrap_or_default()),
         relationships,
     }
 }
 
-/// All items, unless there is no end of them.
-pub(crate) async fn all<T: DeserializeOwned>(
-    client: &Arc<Client>,
-    path: &[&str],
-    query: &str,
-    need: &'static Need,
-) -> Result<Vec<T>, BackendError> {
-    let mut pages = Pages::new(Arc::clone(client), client.graph.url(path, query), need);
-    let mut items = Vec::new();
-    while let Some(page) = pages.next().await? {
-        items.extend(page);
-        if items.len() > MOST {
-            let problem = Problem::new(format!("cannot {}: there are more than {MOST}", need.to));
-            return Err(BackendError::Unexpected(problem));
-        }
-    }
-    Ok(items)
-}
-
 fn tenant(id: Uuid) -> TenantId {
     TenantId::new(&id.to_string())
-}
-
-pub(crate) fn shown(name: Option<String>) -> String {
-    printable(&name.unwrap_or_default())
 }
 
 fn is_domain(name: &str) -> bool {

@@ -63,6 +63,7 @@ mod password_flow;
 mod permission;
 mod place;
 mod quota;
+mod quote;
 mod relationship;
 mod retry;
 mod retry_after;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use crate::answer::Need;
 use crate::claims;
 use crate::client::Client;
-use crate::customers::{all, shown};
 use crate::groups;
-use crate::page::PageError;
+use crate::page::{PageError, Pages};
+use crate::quote::quotable;
 
 /// How many relationships are looked into at the same time.
 const AT_ONCE: usize = 8;
@@ -94,8 +94,9 @@ pub(crate) type ByCustomer = BTreeMap<Uuid, (Option<Delegating>, Vec<Relationshi
 /// (<https://learn.microsoft.com/graph/api/tenantrelationship-list-delegatedadminrelationships>).
 pub(crate) async fn by_customer(client: &Arc<Client>) -> Result<ByCustomer, BackendError> {
     let path = ["tenantRelationships", "delegatedAdminRelationships"];
-    let rows: Vec<Row> = all(client, &path, "$top=300", &READ_RELATIONSHIPS).await?;
-    let begun = rows.into_iter().filter_map(|mut row| {
+    let first = client.graph.url(&path, "$top=300");
+    let pages = Pages::<Row>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let begun = pages.all().await?.into_iter().filter_map(|mut row| {
         let active = is_in_force(row.status.as_deref().unwrap_or_default())?;
         let customer = row.customer.take()?;
         Some((customer, row, active))
@@ -122,7 +123,7 @@ pub(crate) async fn by_customer(client: &Arc<Client>) -> Result<ByCustomer, Back
             .filter(|one| ours.contains(&one.access_container.access_container_id))
             .flat_map(|one| one.access_details.unified_roles);
         let relationship = Relationship {
-            name: shown(row.display_name),
+            name: quotable(&row.display_name.unwrap_or_default()),
             active,
             ends: row.end_date_time,
             extends: row.auto_extend_duration.is_some_and(|by| is_some_time(&by)),
@@ -166,9 +167,11 @@ async fn assignments(
         relationship,
         "accessAssignments",
     ];
-    let mut all: Vec<Assignment> = all(client, &path, "$top=300", &READ_RELATIONSHIPS).await?;
-    all.retain(|one| one.status.as_deref() == Some("active"));
-    Ok(all)
+    let first = client.graph.url(&path, "$top=300");
+    let pages = Pages::<Assignment>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let mut assignments = pages.all().await?;
+    assignments.retain(|one| one.status.as_deref() == Some("active"));
+    Ok(assignments)
 }
 
 /// Those of `groups` that we are a member of.
