@@ -128,9 +128,7 @@ impl Accounts {
         self.tell_of_synced(tenant, list);
         list.note(format!("{} in all", output::accounts(self.all)));
     }
-}
 
-impl Accounts {
     /// Where the passwords of synced accounts would be set.
     fn tell_of_synced(&self, tenant: &Tenant, list: &mut Checklist) {
         let problem = match &tenant.way {

@@ -43,16 +43,12 @@ async fn check_permissions(
         }
     };
     list.right("signing in works");
-    let leasts: Vec<_> = permissions.checks.iter().map(|check| check.least).collect();
     let mut missing: Vec<(&str, Vec<&str>, String)> = Vec::new();
     for check in permissions.checks {
         let (to, least) = (check.to, check.least);
         match check.held {
             Some(held) if held == least => {
                 list.right(format!("may {to}: {held}, the least that does"));
-            }
-            Some(held) if leasts.contains(&held.as_str()) => {
-                list.right(format!("may {to}: {held}"));
             }
             Some(held) => list.note(format!("may {to}: {held}, where {least} would do")),
             None if check.units_only => list.note(format!(
