@@ -209,7 +209,7 @@ fn a_sync_that_does_not_come_is_not_waited_for_for_ever() {
     assert_eq!(summary["unsettled"], 1, "{summary}");
     let problem = summary["tenants"][0]["problems"][0].to_string();
     assert!(
-        problem.contains("the tenant did not know of it within 2 s"),
+        problem.contains("the tenant did not know of it within 2 s of syncing"),
         "{summary}"
     );
     assert!(

@@ -128,13 +128,13 @@ impl Shared<'_> {
             });
         }
         if account.kind == AccountKind::Synced {
-            // the answer is the domain's, and the tenant's sync would have to follow it again
+            // once more would be one more sync to wait for
             let problem = Problem::new(format!(
-                "set on premises, but the tenant did not know of it within {} s",
+                "set, but the tenant did not know of it within {} s of syncing",
                 limit.as_secs()
             ));
             return Err(problem.with_fix(
-                "see why password hash synchronisation does not bring it; the next run settles this account",
+                "see whether passwords are synced between the domain and the tenant; the next run settles this account",
             ));
         }
         match self.attempt(version, account.kind, None).await {
