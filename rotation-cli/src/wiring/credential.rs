@@ -11,7 +11,7 @@ use backend_graph::{
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::At;
+use super::at::At;
 use super::secret::{self, SecretPlace};
 use crate::config::{self, ConfigError, CredentialKind, Step, below};
 use crate::output;

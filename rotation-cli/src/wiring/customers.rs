@@ -8,7 +8,8 @@ use futures::StreamExt;
 use rotation_core::{BackendError, Problem};
 use uuid::Uuid;
 
-use super::{Way, Workshop};
+use super::way::Way;
+use super::workshop::Workshop;
 use crate::concurrent::in_order;
 use crate::config::{self, Config};
 use crate::exit::Failure;

@@ -6,7 +6,7 @@ use backend_powershell_compat::{
     Directory, Domain, Environment, PowerShellBackend, PowerShellConfig, SignInWith, Tenant,
 };
 
-use super::At;
+use super::at::At;
 use super::secret::SecretPlace;
 use crate::config::{
     self, Cloud, ConfigError, CredentialKind, Login, OnPremises, PowerShell, nearest,

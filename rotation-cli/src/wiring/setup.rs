@@ -4,8 +4,10 @@ use backend_graph::{ByHand, GraphConfig, Setup, Wanted};
 use rotation_core::RateControl;
 use uuid::Uuid;
 
+use super::at::At;
+use super::configured;
 use super::credential::Credentials;
-use super::{At, cloud, configured};
+use super::workshop::cloud;
 use crate::args::Common;
 use crate::clock;
 use crate::config::{self, Config, ConfigError};
