@@ -8,15 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backend_powershell_compat::{Dialect, PowerShellBackend};
+use backend_powershell_compat::Dialect;
 use entra_sim::UserView;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use rotation_core::testkit::MemoryStore;
 use rotation_core::{
     AccountKey, AccountQuery, Age, Commit, Engine, EngineOptions, Lease, NewVersion, Plan,
-    PlanTenant, Policy, RetryPolicy, SecretStore, Select, StoreError, TenantId, Treatment, Version,
-    VersionKey, VersionState,
+    PlanTenant, Policy, RetryPolicy, RotationBackend, SecretStore, Select, StoreError, TenantId,
+    Treatment, Version, VersionKey, VersionState,
 };
 
 use crate::workshop::{DIALECTS, Workshop, gone, id};
@@ -67,6 +67,7 @@ impl SecretStore for Witness {
 impl Witness {
     /// Promise 2: what is live is current or pending, unless nothing was ever set.
     fn assert_nothing_lost(&self, workshop: &Workshop, users: &[UserView], context: &str) {
+        workshop.tenant().sync();
         for user in users {
             let now = workshop.tenant().user(&user.id.to_string()).unwrap();
             if now.password_sets == user.password_sets {
@@ -93,9 +94,41 @@ impl Witness {
     }
 }
 
-fn engine(backend: &PowerShellBackend, store: &Witness) -> Engine {
+/// A directory that workers reach.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    By(Dialect),
+    /// A tenant, and the domain that its accounts are synced from.
+    Hybrid,
+}
+
+impl Reached {
+    async fn workshop(self, count: usize) -> Workshop {
+        match self {
+            Self::By(_) => Workshop::with_accounts(count).await,
+            Self::Hybrid => Workshop::with_synced(count).await,
+        }
+    }
+
+    fn backend(self, workshop: &Workshop) -> Arc<dyn RotationBackend> {
+        match self {
+            Self::By(dialect) => Arc::new(workshop.backend(dialect)),
+            Self::Hybrid => Arc::new(workshop.hybrid()),
+        }
+    }
+
+    fn accounts(self, workshop: &Workshop) -> Vec<UserView> {
+        match self {
+            Self::By(_) => workshop.ordinary(),
+            Self::Hybrid => workshop.synced(),
+        }
+    }
+}
+
+fn engine(backend: &Arc<dyn RotationBackend>, store: &Witness) -> Engine {
     let policy = Policy {
         unknown_age: Treatment::Rotate,
+        synced: Treatment::Rotate,
         max_age: Age::default(),
         canary: 0,
         max_failures: "100%".parse().unwrap(),
@@ -112,7 +145,7 @@ fn engine(backend: &PowerShellBackend, store: &Witness) -> Engine {
         ..EngineOptions::default()
     };
     let store = Arc::new(store.clone());
-    Engine::new(Arc::new(backend.clone()), store, policy)
+    Engine::new(Arc::clone(backend), store, policy)
         .unwrap()
         .with_options(options)
 }
@@ -165,19 +198,20 @@ const FAULTS: [(&str, &str); 12] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn never_lost_at_whatever_step_workers_are_killed() {
     let mut kills = 0;
-    for dialect in [
-        Dialect::MicrosoftGraph,
-        Dialect::MicrosoftEntra,
-        Dialect::ActiveDirectory,
+    for reached in [
+        Reached::By(Dialect::MicrosoftGraph),
+        Reached::By(Dialect::MicrosoftEntra),
+        Reached::By(Dialect::ActiveDirectory),
+        Reached::Hybrid,
     ] {
-        let workshop = Workshop::with_accounts(400).await;
-        let mut ordinary = workshop.ordinary();
+        let workshop = reached.workshop(400).await;
+        let mut ordinary = reached.accounts(&workshop);
         for (op, fault) in FAULTS {
             for times in [1, 2, 4] {
-                let context = format!("{dialect}: {op} {fault} × {times}");
+                let context = format!("{reached:?}: {op} {fault} × {times}");
                 let users = ordinary.split_off(ordinary.len() - 3);
                 let store = Witness::default();
-                let backend = workshop.backend(dialect);
+                let backend = reached.backend(&workshop);
                 let engine = engine(&backend, &store);
                 // Read before, for a run whose plan cannot be read ends early.
                 let plan = plan_now(&engine, &users).await;
@@ -206,13 +240,12 @@ async fn never_lost_at_whatever_step_workers_are_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn never_lost_wherever_a_run_is_dropped() {
     let crashes = AtomicUsize::new(0);
-    for dialect in DIALECTS
-        .into_iter()
-        .filter(|dialect| *dialect != Dialect::AzureAd)
-    {
-        let workshop = Workshop::with_accounts(600).await;
-        let mut ordinary = workshop.ordinary();
-        let backend = workshop.backend(dialect);
+    let dialects = DIALECTS.into_iter();
+    let dialects = dialects.filter(|dialect| *dialect != Dialect::AzureAd);
+    for reached in dialects.map(Reached::By).chain([Reached::Hybrid]) {
+        let workshop = reached.workshop(600).await;
+        let mut ordinary = reached.accounts(&workshop);
+        let backend = reached.backend(&workshop);
         let mut stores = Vec::new();
         for polls in 0.. {
             let users = ordinary.split_off(ordinary.len() - 3);
@@ -223,7 +256,7 @@ async fn never_lost_wherever_a_run_is_dropped() {
                 engine.run(plan).for_each(|_| async {}).await;
             };
             let crashed = crash_after(polls, run).await;
-            let context = format!("{dialect}: dropped after {polls} polls");
+            let context = format!("{reached:?}: dropped after {polls} polls");
             store.assert_nothing_lost(&workshop, &users, &context);
             stores.push((store, users, context));
             if !crashed {

@@ -10,7 +10,7 @@ use rotation_core::{
 };
 use serde_json::json;
 
-use crate::workshop::{PASSWORD, SECRET, Workshop, request, told};
+use crate::workshop::{PASSWORD, SECRET, Workshop, request, security_id, told};
 
 /// Everybody is synced from the account with this security id.
 struct From(String);
@@ -31,7 +31,7 @@ async fn whom_the_domain_protects_is_refused_whatever_the_tenant_says() {
     let tenant = Tenant::demo(0).first_app(App::rotation().secret(SECRET));
     let workshop = Workshop::serve(tenant.user(User::new(name).synced())).await;
     let user = workshop.tenant().user(name).unwrap();
-    let sid = format!("S-1-5-21-1-2-3-{}", user.id.as_fields().0);
+    let sid = security_id(user.id);
     let krbtgt = "S-1-5-21-1-2-3-502".to_owned();
     for (what, from, settings, expected) in [
         (

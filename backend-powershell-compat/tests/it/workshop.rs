@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use backend_powershell_compat::{
-    Dialect, Directory, Domain, PowerShellBackend, PowerShellConfig, SignInWith, Tenant,
+    Dialect, Directory, Domain, HybridBackend, PowerShellBackend, PowerShellConfig, SignInWith,
+    SyncedFrom, Tenant,
 };
-use entra_sim::{App, Config, Server, TenantHandle, UserView};
-use rotation_core::{AccountId, Outcome, Password, RotationBackend, SetPassword};
+use entra_sim::{App, Config, Server, TenantHandle, User, UserView};
+use rotation_core::{AccountId, BackendError, Outcome, Password, RotationBackend, SetPassword};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub(crate) const PASSWORD: &str = "Tr0ub4dor&3-\"quoted\"";
@@ -44,6 +47,16 @@ impl Workshop {
     pub(crate) async fn with_accounts(count: usize) -> Self {
         let tenant = entra_sim::Tenant::demo(count).first_app(App::rotation().secret(SECRET));
         Self::serve(tenant).await
+    }
+
+    /// With so many accounts that are synced from the domain, every third of them no longer.
+    pub(crate) async fn with_synced(count: usize) -> Self {
+        let tenant = entra_sim::Tenant::demo(0).first_app(App::rotation().secret(SECRET));
+        let user = |number| {
+            let user = User::new(format!("staff{number}@contoso.onmicrosoft.com"));
+            if number % 3 == 0 { user } else { user.synced() }
+        };
+        Self::serve((0..count).map(user).fold(tenant, entra_sim::Tenant::user)).await
     }
 
     pub(crate) async fn serve(tenant: entra_sim::Tenant) -> Self {
@@ -169,6 +182,23 @@ impl Workshop {
             .collect()
     }
 
+    /// What [`Self::with_synced`] has.
+    pub(crate) fn synced(&self) -> Vec<UserView> {
+        let users = self.tenant().users().into_iter();
+        users
+            .filter(|user| user.user_principal_name.starts_with("staff"))
+            .collect()
+    }
+
+    /// The tenant, and the domain for its synced accounts.
+    pub(crate) fn hybrid(&self) -> HybridBackend {
+        HybridBackend::new(
+            Arc::new(self.backend(Dialect::MicrosoftGraph)),
+            Arc::new(self.backend(Dialect::ActiveDirectory)),
+            Arc::new(SyncedFromIds),
+        )
+    }
+
     pub(crate) fn first(&self) -> UserView {
         self.ordinary().swap_remove(0)
     }
@@ -178,6 +208,20 @@ impl Workshop {
         backend
             .set_password(&request(&self.first(), PASSWORD))
             .await
+    }
+}
+
+/// What the simulator makes of the id of an account: the security id in the domain.
+pub(crate) fn security_id(id: Uuid) -> String {
+    format!("S-1-5-21-1-2-3-{}", id.as_fields().0)
+}
+
+struct SyncedFromIds;
+
+#[async_trait]
+impl SyncedFrom for SyncedFromIds {
+    async fn security_id(&self, account: &AccountId) -> Result<Option<String>, BackendError> {
+        Ok(account.as_str().parse().ok().map(security_id))
     }
 }
 
