@@ -3,7 +3,8 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::choice::Choice;
-use super::word::Word;
+use super::text;
+use super::word::{Word, in_a_word};
 use crate::policy::Pool;
 
 /// All strings of one length with a least number of characters of each class, counted exactly.
@@ -81,8 +82,8 @@ impl Composition {
         format!("{} characters of {characters:?}", self.length)
     }
 
-    /// Appends one of the strings to `text`, each with the same probability.
-    pub(super) fn draw(&self, rng: &mut impl CryptoRng, text: &mut String) {
+    /// One of the strings, each with the same probability.
+    pub(super) fn draw(&self, rng: &mut impl CryptoRng) -> Zeroizing<String> {
         let mut characters = Zeroizing::new(Vec::with_capacity(self.length));
         for (class, count) in self.classes.iter().zip(self.draw_counts(rng)) {
             class.draw(count, rng, &mut characters);
@@ -93,7 +94,7 @@ impl Composition {
                 characters.swap(places - 1, word.below(places as u64));
             }
         }
-        text.extend(characters.iter().copied().map(char::from));
+        text(&mut characters)
     }
 
     /// How many characters of each class the string will have.
@@ -139,14 +140,6 @@ impl CountedClass {
             to.extend((0..some).filter_map(|_| self.characters.get(word.below(size))));
             left -= some;
         }
-    }
-}
-
-/// How many numbers below `bound` one random word gives.
-fn in_a_word(bound: usize) -> usize {
-    match bound {
-        0 | 1 => usize::MAX,
-        _ => u64::MAX.ilog(bound as u64) as usize,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Passwords and passphrases, drawn so that every one that satisfies its policy is equally likely.
 //!
 //! A candidate is drawn uniformly from all texts that satisfy the policy but for the forbidden terms
-//! (`count` for passwords, `passphrase` for passphrases) and is thrown away if it contains one: what remains is
+//! (`trial` for passwords, or `count` if their policy is one that most strings fail; `passphrase` for passphrases) and is thrown away if it contains one: what remains is
 //! uniform still. Should that happen too often, `product` counts exactly the texts without forbidden terms and draws
 //! from these, or proves that there is none.
 
@@ -13,6 +13,7 @@ mod passphrase;
 mod product;
 mod steps;
 mod template;
+mod trial;
 mod word;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use self::automaton::Automaton;
 use self::count::Composition;
 use self::product::Product;
 use self::template::Template;
+use self::trial::Trial;
 use crate::Password;
 use crate::policy::{Collision, Forbidden, PassphrasePolicy, PasswordPolicy, PolicyError, Rule};
 
@@ -59,7 +61,8 @@ pub struct Generator {
 }
 
 enum Form {
-    Characters(Composition),
+    /// By trial, unless too few strings stand it.
+    Characters(Composition, Option<Trial>),
     Phrase,
 }
 
@@ -72,7 +75,9 @@ impl Generator {
     /// - [`GenerateError::TooComplex`]: hardly any password, if one at all, is free of them, and counting is too costly
     pub fn new(policy: &PasswordPolicy) -> Result<Self, GenerateError> {
         let (length, pools) = (policy.rules().length, policy.pools());
-        let form = Form::Characters(Composition::new(length, pools));
+        let composition = Composition::new(length, pools);
+        let trial = Trial::new(length, pools, &composition.total());
+        let form = Form::Characters(composition, trial);
         Self::checked(
             Template::of_characters(length, pools),
             form,
@@ -147,7 +152,7 @@ impl Generator {
     pub fn entropy_bits_for(&self, forbidden: &Forbidden) -> Result<f64, GenerateError> {
         if self.forbidden.terms().is_empty() && forbidden.terms().is_empty() {
             return Ok(log2(&match &self.form {
-                Form::Characters(composition) => composition.total(),
+                Form::Characters(composition, _) => composition.total(),
                 Form::Phrase => self.template.fillings(),
             }));
         }
@@ -175,12 +180,11 @@ impl Generator {
 
     /// Draws from the texts that satisfy all but the forbidden terms.
     fn draw_candidate(&self, rng: &mut impl CryptoRng) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(self.longest));
         match &self.form {
-            Form::Characters(composition) => composition.draw(rng, &mut text),
-            Form::Phrase => passphrase::draw(&self.template, rng, &mut text),
+            Form::Characters(_, Some(trial)) => trial.draw(rng),
+            Form::Characters(composition, None) => composition.draw(rng),
+            Form::Phrase => passphrase::draw(&self.template, self.longest, rng),
         }
-        text
     }
 
     /// Draws without rejecting anything.
@@ -199,7 +203,7 @@ impl Generator {
             .flat_map(Forbidden::terms);
         let terms: Vec<String> = terms.map(|term| format!("{term:?}")).collect();
         let allowed = match &self.form {
-            Form::Characters(composition) => composition.describe(),
+            Form::Characters(composition, _) => composition.describe(),
             Form::Phrase => "phrases of words from the EFF large word list".to_owned(),
         };
         Err(Collision::new(
@@ -245,6 +249,13 @@ pub enum GenerateError {
         /// The most that it may have.
         most: u64,
     },
+}
+
+/// Characters of policies as a text, without a copy; they are all of ASCII.
+fn text(characters: &mut Zeroizing<Vec<u8>>) -> Zeroizing<String> {
+    String::from_utf8(std::mem::take(&mut **characters))
+        .unwrap_or_default()
+        .into()
 }
 
 /// The binary logarithm, as exact as its type.

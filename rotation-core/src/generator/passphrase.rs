@@ -1,5 +1,6 @@
 use diceware_wordlists::EFF_LONG_WORDLIST;
 use rand::{CryptoRng, RngExt};
+use zeroize::Zeroizing;
 
 use super::template::{Template, Token};
 use crate::policy::PassphrasePolicy;
@@ -32,13 +33,19 @@ pub(super) fn template(policy: &PassphrasePolicy) -> Template {
     }
 }
 
-/// Appends one of the texts of `template` to `text`, each with the same probability.
-pub(super) fn draw(template: &Template, rng: &mut impl CryptoRng, text: &mut String) {
+/// One of the texts of `template`, of which none is longer than `longest`, each with the same probability.
+pub(super) fn draw(
+    template: &Template,
+    longest: usize,
+    rng: &mut impl CryptoRng,
+) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(longest));
     for tokens in template.tokens() {
         if let Some(token) = tokens.get(rng.random_range(0..tokens.len())) {
             text.push_str(&token.text);
         }
     }
+    text
 }
 
 /// The words of the EFF large word list, of letters only: four of them contain a hyphen and are left out.

@@ -1,4 +1,4 @@
-//! What only the inside can show: that both ways to draw are uniform by themselves, and that buffers are exact.
+//! What only the inside can show: that each way to draw is uniform by itself, and that buffers are exact.
 
 use std::collections::BTreeMap;
 
@@ -67,6 +67,16 @@ const CASES: [([usize; 3], &[&str]); 4] = [
     ([1, 1, 5], &["7777", "b"]),
 ];
 
+/// Of a policy that leaves out little and one that leaves out much.
+#[test]
+fn trial_is_for_policies_that_most_strings_stand() {
+    let tried = CASES.map(|(minimums, _)| {
+        let generator = tiny(minimums, &[]);
+        matches!(generator.form, Form::Characters(_, Some(_)))
+    });
+    assert_eq!(tried, [true, false, false, false]);
+}
+
 #[test]
 fn candidates_are_uniform_before_forbidden_terms() {
     for (minimums, _) in CASES {
@@ -112,7 +122,7 @@ fn what_counting_draws_is_uniform() {
 fn both_ways_to_count_agree_with_trying_all() {
     for (minimums, forbid) in CASES {
         let generator = tiny(minimums, &[]);
-        let Form::Characters(composition) = &generator.form else {
+        let Form::Characters(composition, _) = &generator.form else {
             panic!("a password")
         };
         let everything = BigUint::from(all(minimums, &[]).len());

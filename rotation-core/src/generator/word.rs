@@ -29,6 +29,14 @@ impl Word {
     }
 }
 
+/// How many numbers below `bound` one random word gives.
+pub(super) fn in_a_word(bound: usize) -> usize {
+    match bound {
+        0 | 1 => usize::MAX,
+        _ => u64::MAX.ilog(bound as u64) as usize,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -13,9 +13,9 @@ const SHORTEST_USER_NAME: usize = 3;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Forbidden {
     terms: Vec<String>,
-    /// Their first characters, a bit for each of ASCII; and their second ones, all if one has none.
-    firsts: u128,
-    seconds: u128,
+    /// The kinds of their first characters, a bit for each; and of their second ones, all if one has none.
+    firsts: u64,
+    seconds: u64,
 }
 
 impl Forbidden {
@@ -30,11 +30,13 @@ impl Forbidden {
             .collect();
         terms.sort_unstable();
         terms.dedup();
-        let bits = |at: usize, none: u128| {
+        let bits = |at: usize, none: u64| {
             let bytes = terms.iter().map(|term| term.as_bytes().get(at));
-            bytes.fold(0, |bits, byte| bits | byte.map_or(none, |byte| 1 << byte))
+            bytes.fold(0, |bits, byte| {
+                bits | byte.map_or(none, |byte| 1 << kind(*byte))
+            })
         };
-        let (firsts, seconds) = (bits(0, 0), bits(1, u128::MAX));
+        let (firsts, seconds) = (bits(0, 0), bits(1, u64::MAX));
         Self {
             terms,
             firsts,
@@ -45,21 +47,22 @@ impl Forbidden {
     /// Whether `text` contains one of the terms.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        let mut rest = text.as_bytes();
-        while let [first, others @ ..] = rest {
-            let second = others.first().copied().unwrap_or_default();
-            if self.may_begin(*first, second) && self.terms.iter().any(|term| begins(rest, term)) {
-                return true;
-            }
-            rest = others;
+        self.may_be_in(text) && {
+            let ends = (0..text.len()).filter_map(|at| text.as_bytes().get(at..));
+            let mut ends = ends.flat_map(|end| self.terms.iter().map(move |term| (end, term)));
+            ends.any(|(end, term)| begins(end, term))
         }
-        false
     }
 
-    /// Whether a term may begin with these two; hardly ever.
-    fn may_begin(&self, first: u8, second: u8) -> bool {
-        let is_in = |bits: u128, byte: u8| bits.checked_shr(fold(byte).into()).unwrap_or(0) & 1;
-        is_in(self.firsts, first) & is_in(self.seconds, second) == 1
+    /// Whether two characters are such as a term begins with; hardly ever. Takes no branch on them, which none could foresee.
+    fn may_be_in(&self, text: &str) -> bool {
+        let (mut first, mut found) = (0, 0);
+        for byte in text.bytes() {
+            let kind = kind(byte);
+            found |= first & (self.seconds >> kind);
+            first = self.firsts >> kind;
+        }
+        (found | first & (self.seconds >> END)) & 1 == 1
     }
 
     /// The terms, folded, each once.
@@ -102,18 +105,26 @@ pub fn forbidden_parts(user_name: &str, display_name: &str) -> Forbidden {
 /// The character as which Entra ID reads `byte` when it looks for a term
 /// (<https://learn.microsoft.com/entra/identity/authentication/concept-password-ban-bad>).
 pub(crate) fn fold(byte: u8) -> u8 {
-    // an index of a byte is never out of range
-    FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
+    look_up(&FOLDED, byte)
+}
+
+/// Of what kind `byte` is, below 64: letters each of their own, and some signs of the same.
+fn kind(byte: u8) -> u8 {
+    look_up(&KINDS, byte)
 }
 
 /// Looked up, since what is folded is random, and no branch on it can be foreseen.
-static FOLDED: [u8; 256] = folded();
+static FOLDED: [u8; 256] = tables().0;
+static KINDS: [u8; 256] = tables().1;
 
-const fn folded() -> [u8; 256] {
-    let mut folded = [0; 256];
-    let mut rest: &mut [u8] = &mut folded;
+/// Where the text has ended: no character is of this kind.
+const END: u8 = 63;
+
+const fn tables() -> ([u8; 256], [u8; 256]) {
+    let (mut folded, mut kinds) = ([0; 256], [0; 256]);
+    let (mut rest, mut rest_of_kinds): (&mut [u8], &mut [u8]) = (&mut folded, &mut kinds);
     let mut byte = 0u8;
-    while let [first, others @ ..] = rest {
+    while let ([first, others @ ..], [kind, other_kinds @ ..]) = (rest, rest_of_kinds) {
         *first = match byte {
             b'0' => b'o',
             b'1' => b'l',
@@ -121,10 +132,19 @@ const fn folded() -> [u8; 256] {
             b'@' => b'a',
             _ => byte.to_ascii_lowercase(),
         };
+        *kind = match *first {
+            letter @ b'a'..=b'z' => letter - b'a',
+            sign => 26 + sign % (END - 26),
+        };
         byte = byte.wrapping_add(1);
-        rest = others;
+        (rest, rest_of_kinds) = (others, other_kinds);
     }
-    folded
+    (folded, kinds)
+}
+
+fn look_up(table: &[u8; 256], byte: u8) -> u8 {
+    // an index of a byte is never out of range
+    table.get(usize::from(byte)).copied().unwrap_or(byte)
 }
 
 #[cfg(test)]
