@@ -1,9 +1,9 @@
 //! Passwords and passphrases, drawn so that every one that satisfies its policy is equally likely.
 //!
-//! A candidate is drawn uniformly from all texts that satisfy the policy but for the forbidden terms
-//! (`trial` for passwords, or `count` if their policy is one that most strings fail; `passphrase` for passphrases) and is thrown away if it contains one: what remains is
-//! uniform still. Should that happen too often, `product` counts exactly the texts without forbidden terms and draws
-//! from these, or proves that there is none.
+//! A candidate is drawn uniformly from all texts that satisfy the policy but for the forbidden terms (`passphrase` for
+//! passphrases; `trial` for passwords, or `count` where most strings fail their policy) and is thrown away if it contains
+//! one: what remains is uniform still. Should that happen too often, `product` counts exactly the texts without forbidden
+//! terms and draws from these, or proves that there is none.
 
 mod automaton;
 mod choice;
