@@ -223,6 +223,7 @@ impl Fake {
         match fault {
             "dies-before" => exit(3),
             "hangs-before" => sleep(FOREVER),
+            "naps-before" => sleep(Duration::from_millis(300)),
             "floods-forever" => loop {
                 self.print(&"x".repeat(1 << 16));
             },

@@ -49,6 +49,7 @@ pub mod script;
 mod start;
 mod streamed;
 mod tenant;
+mod turns;
 mod worker;
 
 pub use backend::PowerShellBackend;

@@ -11,6 +11,7 @@ use crate::diagnosis::Diagnosis;
 use crate::dialect::Dialect;
 use crate::protocol::Ask;
 use crate::start::{Choice, Started, start};
+use crate::turns::Turns;
 use crate::worker::{Lost, Reply, Secret, Worker};
 
 /// How many workers in a row may turn out dead before they are told anything.
@@ -22,6 +23,7 @@ pub(crate) struct Pool(Arc<Workers>);
 struct Workers {
     config: PowerShellConfig,
     permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     state: Mutex<State>,
     /// Which program and dialect go together, once that is known.
     choice: OnceCell<Choice>,
@@ -63,6 +65,7 @@ impl Pool {
         };
         Self(Arc::new(Workers {
             permits: Arc::new(Semaphore::new(count)),
+            turns: Arc::default(),
             config,
             state: Mutex::default(),
             choice: OnceCell::new(),
@@ -91,8 +94,9 @@ impl Pool {
 
     /// Sees that there is a worker.
     async fn start(&self) -> Result<(), BackendError> {
-        let taken =
-            self.apart(|workers, mut left| async move { workers.take(&mut left).await.map(drop) });
+        let taken = self.apart(|workers, mut left| async move {
+            workers.take(Instant::now(), &mut left).await.map(drop)
+        });
         taken.await.unwrap_or_else(|| Err(stopped()))
     }
 
@@ -145,21 +149,31 @@ impl Workers {
         secret: Option<Secret>,
         mut left: Left,
     ) -> Result<Reply, NoReply> {
+        let asked = Instant::now();
         let limit = match ask {
             Ask::Set { .. } => self.config.request_timeout,
             _ => self.config.read_timeout,
+        };
+        let unasked = || {
+            let problem = Problem::new("nobody asks any more");
+            Err(NoReply::Lost(Lost::NotWritten(problem)))
+        };
+        let _turn = match ask {
+            Ask::Set { account, .. } => tokio::select! {
+                turn = self.turns.of(account) => Some(turn),
+                _ = &mut left => return unasked(),
+            },
+            _ => None,
         };
         let mut attempts = 0;
         loop {
             attempts += 1;
             let taken = Arc::clone(&self)
-                .take(&mut left)
+                .take(asked, &mut left)
                 .await
                 .map_err(NoReply::Start)?;
             let Some(worker) = taken.worker.as_ref().filter(|_| !has_left(&mut left)) else {
-                return Err(NoReply::Lost(Lost::NotWritten(Problem::new(
-                    "nobody asks any more",
-                ))));
+                return unasked();
             };
             let lost = match worker.ask(ask, secret.clone(), limit).await {
                 Ok(reply) => return Ok(reply),
@@ -171,10 +185,9 @@ impl Workers {
         }
     }
 
-    /// A worker, as soon as one is free. Starting one is seen through even if whoever asked has left: the next one finds it
+    /// A worker for what was `asked` then, as soon as one is free. Starting one is seen through even if whoever asked has left: the next one finds it
     /// started.
-    async fn take(self: Arc<Self>, left: &mut Left) -> Result<Taken, BackendError> {
-        let asked = Instant::now();
+    async fn take(self: Arc<Self>, asked: Instant, left: &mut Left) -> Result<Taken, BackendError> {
         let permits = Arc::clone(&self.permits);
         let permit = tokio::select! {
             permit = permits.acquire_owned() => permit.map_err(|_| stopped())?,

@@ -166,6 +166,30 @@ async fn a_request_that_is_dropped_while_it_waits_is_never_sent() {
     assert_eq!(workshop.tenant().password_sets(users[1].id), sets);
 }
 
+/// What was asked last must be live in the end, though another worker was free while the first was at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_of_one_account_are_set_in_the_order_asked() {
+    for dialect in [Dialect::MicrosoftGraph, Dialect::ActiveDirectory] {
+        let workshop = Workshop::new().await;
+        let backend = PowerShellBackend::new(workshop.config(dialect).with_workers(3)).unwrap();
+        let user = workshop.first();
+        let account = id(&user);
+        let warm = join_all((0..3).map(|_| backend.password_changed(&account)));
+        assert_eq!(warm.await.len(), workshop.processes().len(), "{dialect}");
+        workshop.fault("set", "naps-before");
+        let first = request(&user, "Tr0ub4dor&3-first");
+        let impatient =
+            tokio::time::timeout(Duration::from_millis(150), backend.set_password(&first));
+        assert!(impatient.await.is_err(), "{dialect}");
+        assert_eq!(workshop.faults_left(), 0, "{dialect}: it is under way");
+        let outcome = backend.set_password(&request(&user, PASSWORD)).await;
+        assert_eq!(told(&outcome), "applied", "{dialect}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let is_live = |text| workshop.tenant().current_password_is(user.id, text);
+        assert!(is_live(PASSWORD), "{dialect}");
+    }
+}
+
 #[tokio::test]
 async fn a_worker_that_hangs_while_it_reads_makes_the_listing_end_with_an_error() {
     for (dialect, op) in [
