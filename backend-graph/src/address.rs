@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use entra_directory::user_path;
 use reqwest::{Method, Url};
 use rotation_core::{BackendError, Problem};
 
@@ -49,16 +50,21 @@ impl GraphRoot {
         path.join("/")
     }
 
-    /// A user by object id or user name
-    /// (<https://learn.microsoft.com/graph/api/user-get>, "User principal names that begin with $").
-    pub(crate) fn user(&self, reference: &str, query: &str) -> GraphUrl {
-        let misread = reference.starts_with('$') || reference.chars().all(|c| c == '.');
-        if misread {
-            let quoted = format!("users('{}')", reference.replace('\'', "''"));
-            self.url(&[&quoted], query)
-        } else {
-            self.url(&["users", reference], query)
-        }
+    /// What is at `path` below the version, percent-encoded, with its query.
+    pub(crate) fn at(&self, path: &str) -> GraphUrl {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let mut url = self.0.clone();
+        url.set_path(&format!("{VERSION}/{path}"));
+        url.set_query(query);
+        GraphUrl(Arc::new(url))
+    }
+
+    /// A user by object id or user name.
+    pub(crate) fn user(&self, reference: &str) -> GraphUrl {
+        self.at(&user_path(reference))
     }
 
     /// A link that an answer told us to follow (`@odata.nextLink`), verbatim.
@@ -134,9 +140,9 @@ mod tests {
             ("", "/v1.0/users('')"),
             ("../groups/1", "/v1.0/users/..%2Fgroups%2F1"),
             ("%2e%2e", "/v1.0/users/%252e%252e"),
-            ("x?y=z", "/v1.0/users/x%3Fy=z"),
+            ("x?y=z", "/v1.0/users/x%3Fy%3Dz"),
         ] {
-            assert_eq!(root().user(reference, "").0.path(), path, "{reference}");
+            assert_eq!(root().user(reference).0.path(), path, "{reference}");
         }
     }
 

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use entra_directory::Need;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
@@ -44,17 +45,6 @@ pub(crate) struct Answer {
     pub(crate) claims_challenge: bool,
     content_type: Option<&'static str>,
     body: Bytes,
-}
-
-/// What a read is for, and the permission it takes, for its error.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
-    /// Completes "cannot …".
-    pub(crate) to: &'static str,
-    /// The least permission that Microsoft documents for it.
-    pub(crate) permission: &'static str,
-    /// Whether only tenants with Privileged Identity Management can answer.
-    pub(crate) pim: bool,
 }
 
 /// The `error` of an answer (<https://learn.microsoft.com/graph/errors>).

@@ -2,31 +2,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use entra_directory::PasswordExpiry;
 use futures::future::join_all;
 use futures::stream::{BoxStream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::{
-    Account, AccountId, AccountQuery, BackendError, Caller, Clock, Outcome, Password, Problem,
-    RateController, RoleId, RotationBackend, SetPassword, SignIn, SystemClock, TenantId,
+    Account, AccountId, AccountQuery, BackendError, Caller, CallerKind, Clock, Outcome, Password,
+    Problem, RateController, RoleAssignment, RoleId, RotationBackend, SetPassword, SignIn,
+    SystemClock, TenantId,
 };
 
 use crate::batch;
 use crate::body::password_body;
-use crate::caller::caller;
 use crate::client::{Call, Client};
 use crate::config::{Credential, GraphConfig};
 use crate::customers::{self, Customer, CustomersFrom};
 use crate::discovery;
 use crate::discovery::at_authority;
-use crate::domains::{self, PasswordExpiry};
 use crate::error::ConfigError;
-use crate::listing;
 use crate::outcome::outcome;
 use crate::password_flow::PasswordFlow;
 use crate::permission::Permissions;
 use crate::role_ends::{self, RoleEnd};
 use crate::traffic::Traffic;
-use crate::users;
 
 /// One tenant, over Microsoft Graph v1.0. Clones share token, connections and counters.
 ///
@@ -50,6 +48,7 @@ pub struct GraphBackend {
     password_flow: Arc<PasswordFlow>,
     certificate_expires: Option<Timestamp>,
     pim: bool,
+    /// What a person may do here by way of a partner, which the directory lists under a group of another tenant.
     partner_roles: BTreeSet<RoleId>,
     max_batch: usize,
 }
@@ -112,7 +111,7 @@ impl GraphBackend {
     /// # Errors
     /// [`BackendError`] if they cannot be read, for which Domain.Read.All is needed.
     pub async fn expiring_passwords(&self) -> Result<Vec<PasswordExpiry>, BackendError> {
-        domains::expiring(&self.client).await
+        entra_directory::password_expiry(&self.client).await
     }
 
     /// How far this machine's clock is ahead of the authority's, to the second, which tells the time to anybody; `None` if it
@@ -136,7 +135,7 @@ impl GraphBackend {
         &self,
         account: &AccountId,
     ) -> Result<Option<String>, BackendError> {
-        users::security_id(&self.client, account).await
+        entra_directory::on_premises_security_id(&self.client, account).await
     }
 
     /// When the caller's own roles end, of those that Privileged Identity Management lets end; none without it.
@@ -180,18 +179,23 @@ impl RotationBackend for GraphBackend {
     }
 
     async fn caller(&self) -> Result<Caller, BackendError> {
-        caller(&self.client, self.pim, &self.partner_roles).await
+        let mut caller = entra_directory::caller(&self.client, self.pim).await?;
+        if caller.kind == CallerKind::Delegated {
+            let by_partner = self.partner_roles.iter().copied();
+            caller.roles.extend(by_partner.map(RoleAssignment::active));
+        }
+        Ok(caller)
     }
 
     fn accounts(&self, query: AccountQuery) -> BoxStream<'_, Result<Account, BackendError>> {
-        listing::accounts(Arc::clone(&self.client), self.pim, query).boxed()
+        entra_directory::accounts(Arc::clone(&self.client), self.pim, query).boxed()
     }
 
     async fn set_password(&self, request: &SetPassword) -> Outcome {
         let Ok(body) = password_body(request) else {
             return Outcome::NotSent(Problem::new("the password cannot be written as JSON"));
         };
-        let url = self.client.graph.user(request.account.as_str(), "");
+        let url = self.client.graph.user(request.account.as_str());
         match self.client.send(&Call::patch(url, body)).await {
             Ok(answer) => outcome(&answer, &self.client.consent),
             Err(error) => error.into(),
@@ -216,7 +220,7 @@ impl RotationBackend for GraphBackend {
         &self,
         account: &AccountId,
     ) -> Result<Option<Timestamp>, BackendError> {
-        users::password_changed(&self.client, account).await
+        entra_directory::password_changed(&self.client, account).await
     }
 
     async fn signs_in(&self, account: &Account, password: &Password) -> SignIn {

@@ -18,7 +18,7 @@ pub(crate) async fn set_passwords(client: &Client, batch: &[SetPassword]) -> Vec
     let all = |outcome: Outcome| vec![Some(outcome); batch.len()];
     let urls: Vec<GraphUrl> = batch
         .iter()
-        .map(|request| client.graph.user(request.account.as_str(), ""))
+        .map(|request| client.graph.user(request.account.as_str()))
         .collect();
     let changes: Vec<Change<'_>> = urls.iter().zip(batch).collect();
     let Ok(body) = batch_body(&changes) else {

@@ -141,7 +141,7 @@ mod tests {
     fn urls(requests: &[SetPassword]) -> Vec<GraphUrl> {
         let root = GraphRoot::new(Url::parse("https://graph.microsoft.com").unwrap());
         let accounts = requests.iter().map(|request| request.account.as_str());
-        accounts.map(|account| root.user(account, "")).collect()
+        accounts.map(|account| root.user(account)).collect()
     }
 
     #[test]

@@ -1,13 +1,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use entra_directory::{Need, Pages};
 use rotation_core::{BackendError, RoleId, TenantId};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::answer::Need;
 use crate::client::Client;
-use crate::page::Pages;
 use crate::quote::quotable;
 use crate::relationship::{self, Delegating, READ_RELATIONSHIPS, Relationship};
 
@@ -95,7 +94,7 @@ pub(crate) async fn read(
 async fn contracts(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> {
     let query = "$select=customerId,defaultDomainName,displayName&$top=999";
     let first = client.graph.url(&["contracts"], query);
-    let pages = Pages::<Contract>::new(Arc::clone(client), first, &READ_CONTRACTS);
+    let pages = Pages::<_, Contract>::new(Arc::clone(client), first, &READ_CONTRACTS);
     // there may be several kinds of contract with one customer
     let mut seen = HashSet::new();
     let contracts = pages.all().await?.into_iter();
@@ -112,7 +111,7 @@ async fn contracts(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> 
 async fn delegating(client: &Arc<Client>) -> Result<Vec<Customer>, BackendError> {
     let path = ["tenantRelationships", "delegatedAdminCustomers"];
     let first = client.graph.url(&path, "$top=300");
-    let pages = Pages::<Delegating>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let pages = Pages::<_, Delegating>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
     let listed = async { Ok(pages.all().await?) };
     let (listed, mut of_customer) = futures::try_join!(listed, relationship::by_customer(client))?;
     let mut customers = Vec::new();

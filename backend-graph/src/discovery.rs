@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::cause::last_cause;
 use crate::client::Client;
 use crate::date::date;
-use crate::retry::PAUSES;
+use crate::reads::PAUSES;
 use crate::sign_in::aadsts::{self, ErrorBody};
 use crate::sign_in::secret_body;
 

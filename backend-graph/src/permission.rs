@@ -1,15 +1,13 @@
 use std::collections::BTreeSet;
 
+use entra_directory::need::{
+    READ_ASSIGNMENTS, READ_DOMAINS, READ_ELIGIBILITIES, READ_ELIGIBLE, READ_GROUPS, READ_UNITS,
+    READ_USERS,
+};
+use entra_directory::{GraphReader as _, Need};
 use rotation_core::{BackendError, Caller, CallerKind};
 
-use crate::answer::Need;
-use crate::claims;
 use crate::client::Client;
-use crate::domains::READ_DOMAINS;
-use crate::groups::{READ_ELIGIBLE, READ_GROUPS};
-use crate::roles::{READ_ASSIGNMENTS, READ_ELIGIBILITIES};
-use crate::units::READ_UNITS;
-use crate::users::READ_USERS;
 
 /// What the permissions of the caller's token come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +98,7 @@ const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 impl Permissions {
     /// Those of the token that is in use.
     pub(crate) async fn read(client: &Client, pim: bool) -> Result<Self, BackendError> {
-        let claims = claims::read(client).await?;
+        let claims = client.claims().await?;
         let fix = |least: &str| client.consent.permission(least);
         Ok(Self::of(&claims.permissions(), claims.kind(), pim, fix))
     }

@@ -1,17 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use entra_directory::{GraphReader as _, Need, Pages, ReadError};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rotation_core::{BackendError, Problem, RoleId};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::answer::Need;
-use crate::claims;
 use crate::client::Client;
-use crate::groups;
-use crate::page::{PageError, Pages};
 use crate::quote::quotable;
 
 /// How many relationships are looked into at the same time.
@@ -95,7 +92,7 @@ pub(crate) type ByCustomer = BTreeMap<Uuid, (Option<Delegating>, Vec<Relationshi
 pub(crate) async fn by_customer(client: &Arc<Client>) -> Result<ByCustomer, BackendError> {
     let path = ["tenantRelationships", "delegatedAdminRelationships"];
     let first = client.graph.url(&path, "$top=300");
-    let pages = Pages::<Row>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let pages = Pages::<_, Row>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
     let begun = pages.all().await?.into_iter().filter_map(|mut row| {
         let active = is_in_force(row.status.as_deref().unwrap_or_default())?;
         let customer = row.customer.take()?;
@@ -168,7 +165,7 @@ async fn assignments(
         "accessAssignments",
     ];
     let first = client.graph.url(&path, "$top=300");
-    let pages = Pages::<Assignment>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
+    let pages = Pages::<_, Assignment>::new(Arc::clone(client), first, &READ_RELATIONSHIPS);
     let mut assignments = pages.all().await?;
     assignments.retain(|one| one.status.as_deref() == Some("active"));
     Ok(assignments)
@@ -176,15 +173,14 @@ async fn assignments(
 
 /// Those of `groups` that we are a member of.
 async fn ours(client: &Arc<Client>, groups: HashSet<Uuid>) -> Result<HashSet<Uuid>, BackendError> {
-    let me = claims::read(client).await?.oid;
+    let me = client.claims().await?.oid;
     let looks = stream::iter(groups).map(async |group| {
-        let members = match groups::people(client, group, "members").await {
+        let members = match entra_directory::members(client, group).await {
             // a group that was deleted gives nothing
-            Err(PageError::Missing(_)) => Vec::new(),
+            Err(ReadError::Missing(_)) => Vec::new(),
             members => members?,
         };
-        let is_member = members.iter().any(|member| member.id == me);
-        Ok::<_, BackendError>(is_member.then_some(group))
+        Ok::<_, BackendError>(members.contains(&me).then_some(group))
     });
     let ours: Vec<_> = looks.buffer_unordered(AT_ONCE).try_collect().await?;
     Ok(ours.into_iter().flatten().collect())

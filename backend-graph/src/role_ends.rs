@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
+use entra_directory::{GraphReader as _, Need, Pages};
 use jiff::Timestamp;
 use rotation_core::{BackendError, RoleId};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::answer::Need;
-use crate::claims;
 use crate::client::Client;
-use crate::page::Pages;
 
 const READ_ENDS: Need = Need {
     to: "read when the caller's roles end",
@@ -37,7 +35,7 @@ struct Row {
 
 /// The ends of the roles that are assigned to the caller itself.
 pub(crate) async fn read(client: &Arc<Client>) -> Result<Vec<RoleEnd>, BackendError> {
-    let caller = claims::read(client).await?.oid;
+    let caller = client.claims().await?.oid;
     let path = [
         "roleManagement",
         "directory",

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use crate::config::{Directory, PowerShellConfig};
 use crate::diagnosis::Diagnosis;
 use crate::failure::{Failure, HttpAnswer};
+use crate::graph::Graph;
 use crate::pool::Pool;
 use crate::protocol::Ask;
-use crate::tenant::Graph;
 use crate::worker::{Reply, Secret};
-use crate::{ConfigError, azuread, domain, outcome, tenant};
+use crate::{ConfigError, azuread, domain, outcome};
 
 /// One tenant or domain, through PowerShell. Clones share their workers.
 ///
@@ -74,7 +74,7 @@ impl PowerShellBackend {
         Ok(match &self.config().directory {
             Directory::Domain(domain) => Source::Domain(domain),
             Directory::Tenant(tenant) if self.pool.dialect().await?.reads_graph() => {
-                Source::Graph(Graph::new(&self.pool, tenant))
+                Source::Graph(Arc::new(Graph::new(&self.pool, tenant)), tenant.pim)
             }
             Directory::Tenant(_) => Source::AzureAd,
         })
@@ -93,7 +93,8 @@ fn is_sid(text: &str) -> bool {
 enum Source<'a> {
     AzureAd,
     Domain(&'a crate::Domain),
-    Graph(Graph<'a>),
+    /// And whether the tenant has Privileged Identity Management.
+    Graph(Arc<Graph>, bool),
 }
 
 #[async_trait]
@@ -106,7 +107,7 @@ impl RotationBackend for PowerShellBackend {
         match self.source().await? {
             Source::AzureAd => azuread::caller(&self.pool).await,
             Source::Domain(domain) => domain::caller(&self.pool, domain).await,
-            Source::Graph(graph) => tenant::caller(graph).await,
+            Source::Graph(graph, pim) => entra_directory::caller(&graph, pim).await,
         }
     }
 
@@ -115,7 +116,7 @@ impl RotationBackend for PowerShellBackend {
             Ok::<_, BackendError>(match self.source().await? {
                 Source::AzureAd => azuread::accounts(&self.pool, query),
                 Source::Domain(_) => domain::accounts(&self.pool, query),
-                Source::Graph(graph) => tenant::accounts(graph, query),
+                Source::Graph(graph, pim) => entra_directory::accounts(graph, pim, query).boxed(),
             })
         };
         until_error(stream::once(accounts).try_flatten().boxed())
@@ -159,7 +160,7 @@ impl RotationBackend for PowerShellBackend {
         match self.source().await? {
             Source::AzureAd => azuread::password_changed(&self.pool, account).await,
             Source::Domain(_) => domain::password_changed(&self.pool, account).await,
-            Source::Graph(graph) => tenant::password_changed(graph, account).await,
+            Source::Graph(graph, _) => entra_directory::password_changed(&graph, account).await,
         }
     }
 }

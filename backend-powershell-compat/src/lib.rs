@@ -19,14 +19,14 @@
 //! How a request travels:
 //!
 //! ```text
-//! backend ─► tenant | domain | azuread ─► pool ─► worker ─► protocol ═ stdin ═► pwsh: worker/*.ps1, dialect/*.ps1, module
-//!    │          (what is concluded)        │        └◄─ ear ◄═══════ stdout ═══════╝
-//!    └─► outcome ◄─ failure ◄──────────────┘
+//! backend ─► graph | domain | azuread ─► pool ─► worker ─► protocol ═ stdin ═► pwsh: worker/*.ps1, dialect/*.ps1, module
+//!    │                                    │       └◄─ ear ◄═══════ stdout ═══════╝
+//!    └─► outcome ◄─ failure ◄─────────────┘
 //!        start: locate ─► worker ─► hello, load, connect ─► diagnosis
 //! ```
 //!
 //! The worker's script, one part for all and one for each dialect, is thin: it calls cmdlets and hands on what they say.
-//! Whatever is concluded, is concluded here.
+//! Whatever is concluded, is concluded here; of what Graph says, by `entra-directory`, as for any other way to it.
 
 mod azuread;
 mod backend;
@@ -38,6 +38,7 @@ mod ear;
 mod environment;
 mod error;
 mod failure;
+mod graph;
 mod hybrid;
 mod locate;
 mod outcome;
@@ -48,7 +49,6 @@ mod redact;
 pub mod script;
 mod start;
 mod streamed;
-mod tenant;
 mod turns;
 mod worker;
 

@@ -1,6 +1,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use entra_directory::need::{READ_ASSIGNMENTS, READ_GROUPS};
+use entra_directory::{Claims, GraphReader as _, Need, Pages};
 use rotation_core::{BackendError, Problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,12 +11,7 @@ use uuid::Uuid;
 use super::present::{Granted, Group, Present, RoleRow};
 use super::request::GRAPH_APP;
 use super::wanted::{Through, Wanted};
-use crate::answer::Need;
-use crate::claims::{self, Claims};
 use crate::client::Client;
-use crate::groups::{self, READ_GROUPS};
-use crate::page::Pages;
-use crate::roles::READ_ASSIGNMENTS;
 
 const READ_APPS: Need = Need {
     to: "read the service principals",
@@ -60,7 +57,7 @@ struct GroupRow {
 impl Present {
     /// Asks the tenant.
     pub(super) async fn read(client: &Arc<Client>, wanted: &Wanted) -> Result<Self, BackendError> {
-        let Claims { tid, oid, .. } = claims::read(client).await?;
+        let Claims { tid, oid, .. } = client.claims().await?;
         let graph = service_principal(client, GRAPH_APP, "id,appRoles").await?;
         let graph = graph.ok_or_else(|| {
             let problem = Problem::new("the tenant has no service principal of Microsoft Graph");
@@ -156,20 +153,17 @@ impl Present {
         let rows = assignments(client, id).await?;
         let holds_more = rows.iter().any(|row| !row.is(self.wanted.role));
         self.role = rows.into_iter().find(|row| row.is(self.wanted.role));
-        let mut members = groups::people(client, id, "members")
-            .await?
-            .into_iter()
-            .map(|member| member.id)
-            .collect::<BTreeSet<_>>();
-        members.extend(groups::apps(client, id).await?);
-        let owners = groups::people(client, id, "owners").await?;
+        let members = entra_directory::members(client, id).await?;
+        let mut members: BTreeSet<_> = members.into_iter().collect();
+        members.extend(entra_directory::member_apps(client, id).await?);
+        let owners = entra_directory::owners(client, id).await?;
         let member = self.principal.is_some_and(|app| members.remove(&app));
         self.group = Some(Group {
             id,
             member,
             holds_more,
             shared: !members.is_empty(),
-            owned: owners.iter().any(|owner| owner.id != acting),
+            owned: owners.iter().any(|owner| *owner != acting),
         });
         Ok(())
     }
@@ -191,7 +185,7 @@ async fn assignments(client: &Arc<Client>, principal: Uuid) -> Result<Vec<RoleRo
     all(client, &path, &query, &READ_ASSIGNMENTS).await
 }
 
-async fn all<T: DeserializeOwned>(
+async fn all<T: DeserializeOwned + Send>(
     client: &Arc<Client>,
     path: &[&str],
     query: &str,

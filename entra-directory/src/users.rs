@@ -1,11 +1,13 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rotation_core::{AccountId, AccountKind, BackendError};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use crate::address::{GraphRoot, GraphUrl};
-use crate::answer::Need;
-use crate::client::Client;
+use crate::need::{READ_CHANGE, READ_SYNCED, READ_USERS};
+use crate::path::user_path;
+use crate::{GraphReader, ReadError};
 
 /// Everything that a plan looks at: without `$select` Graph leaves most of it out.
 const SELECT: &str = "$select=id,userPrincipalName,displayName,accountEnabled,userType,\
@@ -17,12 +19,6 @@ const PAGE: &str = "&$top=999";
 /// Marks the user name that a tenant gives to a guest
 /// (<https://learn.microsoft.com/entra/external-id/user-properties>).
 const GUEST_MARK: &str = "#EXT#";
-
-pub(crate) const READ_USERS: Need = Need {
-    to: "read the accounts",
-    permission: "User.Read.All",
-    pim: false,
-};
 
 /// A user as Graph describes it (<https://learn.microsoft.com/graph/api/resources/user>).
 #[derive(Debug, Deserialize)]
@@ -75,23 +71,29 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<bool>>, 
     Option::deserialize(value).map(Some)
 }
 
-/// The first page of all users.
-pub(crate) fn all(graph: &GraphRoot) -> GraphUrl {
-    graph.url(&["users"], &format!("{SELECT}{PAGE}"))
+/// Where the first page of all users is.
+pub(crate) fn all() -> String {
+    format!("users?{SELECT}{PAGE}")
 }
 
 /// The user with this object id or user name; `None` if there is none.
-pub(crate) async fn named(client: &Client, reference: &str) -> Result<Option<User>, BackendError> {
-    let answer = client.read(client.graph.user(reference, SELECT)).await?;
-    if answer.is_missing() {
-        return Ok(None);
+pub(crate) async fn named<G: GraphReader>(
+    graph: &Arc<G>,
+    reference: &str,
+) -> Result<Option<User>, BackendError> {
+    let path = format!("{}?{SELECT}", user_path(reference));
+    match graph.read(&graph.at(&path), &READ_USERS).await {
+        Err(ReadError::Missing(_)) => Ok(None),
+        read => Ok(Some(read?)),
     }
-    answer.json(&READ_USERS, &client.consent).map(Some)
 }
 
-/// When the password of `account` was last changed.
-pub(crate) async fn password_changed(
-    client: &Client,
+/// When the password of `account` was last changed, if Graph tells.
+///
+/// # Errors
+/// [`BackendError`] if it cannot be read, for which User.Read.All is needed.
+pub async fn password_changed<G: GraphReader>(
+    graph: &Arc<G>,
     account: &AccountId,
 ) -> Result<Option<Timestamp>, BackendError> {
     #[derive(Deserialize)]
@@ -100,20 +102,18 @@ pub(crate) async fn password_changed(
         last_password_change_date_time: Option<Timestamp>,
     }
 
-    const READ_CHANGE: Need = Need {
-        to: "read when a password was changed",
-        permission: "User.Read.All",
-        pim: false,
-    };
-    let query = "$select=lastPasswordChangeDateTime";
-    let url = client.graph.user(account.as_str(), query);
-    let changed: Changed = client.read_json(url, &READ_CHANGE).await?;
+    let user = user_path(account.as_str());
+    let address = graph.at(&format!("{user}?$select=lastPasswordChangeDateTime"));
+    let changed: Changed = graph.read(&address, &READ_CHANGE).await?;
     Ok(changed.last_password_change_date_time)
 }
 
-/// Which account of an on-premises domain `account` is synced from.
-pub(crate) async fn security_id(
-    client: &Client,
+/// The security id that a synced account has in its on-premises domain; `None` if it is synced from none.
+///
+/// # Errors
+/// [`BackendError`] if it cannot be read, for which User.Read.All is needed.
+pub async fn on_premises_security_id<G: GraphReader>(
+    graph: &Arc<G>,
     account: &AccountId,
 ) -> Result<Option<String>, BackendError> {
     #[derive(Deserialize)]
@@ -122,14 +122,9 @@ pub(crate) async fn security_id(
         on_premises_security_identifier: Option<String>,
     }
 
-    const READ_SYNCED: Need = Need {
-        to: "read where an account is synced from",
-        permission: "User.Read.All",
-        pim: false,
-    };
-    let query = "$select=onPremisesSecurityIdentifier";
-    let url = client.graph.user(account.as_str(), query);
-    let synced: Synced = client.read_json(url, &READ_SYNCED).await?;
+    let user = user_path(account.as_str());
+    let address = graph.at(&format!("{user}?$select=onPremisesSecurityIdentifier"));
+    let synced: Synced = graph.read(&address, &READ_SYNCED).await?;
     Ok(synced.on_premises_security_identifier)
 }
 

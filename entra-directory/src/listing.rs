@@ -6,10 +6,11 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use rotation_core::{Account, AccountQuery, BackendError, Problem};
 use uuid::Uuid;
 
-use crate::client::Client;
 use crate::directory::Directory;
-use crate::page::{Ahead, PageError, Pages};
-use crate::users::{self, READ_USERS, User};
+use crate::need::READ_USERS;
+use crate::page::{Ahead, Pages};
+use crate::users::{self, User};
+use crate::{GraphReader, ReadError};
 
 /// How many accounts are read at the same time when they are named one by one.
 const AT_ONCE: usize = 8;
@@ -24,24 +25,24 @@ const REMEMBERED: usize = 50_000;
 
 type Users = BoxStream<'static, Result<User, BackendError>>;
 
-/// The accounts that `query` names, each once, up to the first error.
-pub(crate) fn accounts(
-    client: Arc<Client>,
+/// The accounts that `query` names, each once, up to the first error; with `pim`, with the roles that they are eligible for.
+pub fn accounts<G: GraphReader>(
+    graph: Arc<G>,
     pim: bool,
     query: AccountQuery,
 ) -> impl Stream<Item = Result<Account, BackendError>> + Send {
     let described = async move {
-        let directory = Directory::read(&client, pim).await?;
-        let users = users_of(client, query);
+        let directory = Directory::read(&graph, pim).await?;
+        let users = users_of(graph, query);
         Ok::<_, BackendError>(users.map_ok(move |user| directory.account(user)))
     };
     until_error(stream::once(described).try_flatten())
 }
 
-fn users_of(client: Arc<Client>, query: AccountQuery) -> Users {
+fn users_of<G: GraphReader>(graph: Arc<G>, query: AccountQuery) -> Users {
     match query {
-        AccountQuery::All => all(client).boxed(),
-        AccountQuery::Named(references) => named(client, references).boxed(),
+        AccountQuery::All => all(graph).boxed(),
+        AccountQuery::Named(references) => named(graph, references).boxed(),
         // Newer than this crate: neither more nor fewer accounts than asked for would be right.
         other => {
             let problem = Problem::new(format!("cannot read accounts by {other:?}"));
@@ -50,15 +51,15 @@ fn users_of(client: Arc<Client>, query: AccountQuery) -> Users {
     }
 }
 
-fn named(
-    client: Arc<Client>,
+fn named<G: GraphReader>(
+    graph: Arc<G>,
     references: Vec<String>,
 ) -> impl Stream<Item = Result<User, BackendError>> + Send {
     let mut seen = HashSet::new();
     stream::iter(references)
         .map(move |reference| {
-            let client = Arc::clone(&client);
-            async move { users::named(&client, &reference).await.transpose() }
+            let graph = Arc::clone(&graph);
+            async move { users::named(&graph, &reference).await.transpose() }
         })
         .buffered(AT_ONCE)
         .filter_map(ready)
@@ -66,8 +67,8 @@ fn named(
         .try_filter(move |user| ready(seen.insert(user.id)))
 }
 
-fn all(client: Arc<Client>) -> impl Stream<Item = Result<User, BackendError>> + Send {
-    stream::try_unfold(Listing::new(client), |mut listing| async move {
+fn all<G: GraphReader>(graph: Arc<G>) -> impl Stream<Item = Result<User, BackendError>> + Send {
+    stream::try_unfold(Listing::new(graph), |mut listing| async move {
         let users = listing.next().await?;
         Ok::<_, BackendError>(users.map(|users| (stream::iter(users).map(Ok), listing)))
     })
@@ -75,18 +76,18 @@ fn all(client: Arc<Client>) -> impl Stream<Item = Result<User, BackendError>> + 
 }
 
 /// All users of a tenant, page by page. An expired page link starts it again, without what was given before.
-struct Listing {
-    client: Arc<Client>,
-    pages: Ahead<User>,
+struct Listing<G: GraphReader> {
+    graph: Arc<G>,
+    pages: Ahead<G, User>,
     seen: Seen,
     restarts: u32,
 }
 
-impl Listing {
-    fn new(client: Arc<Client>) -> Self {
+impl<G: GraphReader> Listing<G> {
+    fn new(graph: Arc<G>) -> Self {
         Self {
-            pages: first_page(&client),
-            client,
+            pages: first_page(&graph),
+            graph,
             seen: Seen::default(),
             restarts: RESTARTS,
         }
@@ -100,9 +101,9 @@ impl Listing {
                     users.retain(|user| self.seen.is_new(user.id));
                     return Ok(Some(users));
                 }
-                Err(PageError::Expired(_)) if self.seen.is_whole() && self.restarts > 0 => {
+                Err(ReadError::Expired(_)) if self.seen.is_whole() && self.restarts > 0 => {
                     self.restarts -= 1;
-                    self.pages = first_page(&self.client);
+                    self.pages = first_page(&self.graph);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -110,9 +111,8 @@ impl Listing {
     }
 }
 
-fn first_page(client: &Arc<Client>) -> Ahead<User> {
-    let first = users::all(&client.graph);
-    Ahead::new(Pages::new(Arc::clone(client), first, &READ_USERS))
+fn first_page<G: GraphReader>(graph: &Arc<G>) -> Ahead<G, User> {
+    Ahead::new(Pages::at(graph, &users::all(), &READ_USERS))
 }
 
 /// The ids given last.

@@ -2,11 +2,9 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rotation_core::{BackendError, CallerKind, Problem};
+use rotation_core::CallerKind;
 use serde::Deserialize;
 use uuid::Uuid;
-
-use crate::client::Client;
 
 /// What an access token says of its holder
 /// (<https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>). Formally a token for Graph is
@@ -15,11 +13,12 @@ use crate::client::Client;
 /// `wids`, the roles, is left out on purpose: it lacks roles scoped to a unit, keeps roles taken away since, and names
 /// one id that is no role. The roles come from the directory.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Claims {
+#[non_exhaustive]
+pub struct Claims {
     /// The tenant.
-    pub(crate) tid: Uuid,
+    pub tid: Uuid,
     /// The object id of the service principal or user.
-    pub(crate) oid: Uuid,
+    pub oid: Uuid,
     #[serde(default)]
     roles: Vec<String>,
     scp: Option<String>,
@@ -27,14 +26,29 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    fn parse(token: &str) -> Option<Self> {
-        let payload = token.split('.').nth(1)?;
-        let payload = payload.trim_end_matches('=');
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    /// Those of an access token; `None` if it shows no tenant and holder.
+    #[must_use]
+    pub fn of_token(token: &str) -> Option<Self> {
+        Self::parse(token.split('.').nth(1)?)
     }
 
-    /// Only a token for a user has `scp`.
-    pub(crate) fn kind(&self) -> CallerKind {
+    /// Those in the second part of an access token alone, which opens nothing.
+    #[must_use]
+    pub fn parse(payload: &str) -> Option<Self> {
+        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('='));
+        serde_json::from_slice(&payload.ok()?).ok()
+    }
+
+    /// Whether they are of another tenant than the one that is `configured`, by GUID or by domain.
+    #[must_use]
+    pub fn are_of_another(&self, configured: &str) -> bool {
+        let configured = configured.parse::<Uuid>();
+        configured.is_ok_and(|tenant| tenant != self.tid)
+    }
+
+    /// Of whom they are: only a token for a user has `scp`.
+    #[must_use]
+    pub fn kind(&self) -> CallerKind {
         match (self.idtyp.as_deref(), &self.scp) {
             (Some("app"), _) | (_, None) => CallerKind::AppOnly,
             (_, Some(_)) => CallerKind::Delegated,
@@ -42,7 +56,8 @@ impl Claims {
     }
 
     /// The permissions for Graph. The `roles` of a user token are the user's roles in the app, which are none.
-    pub(crate) fn permissions(&self) -> BTreeSet<String> {
+    #[must_use]
+    pub fn permissions(&self) -> BTreeSet<String> {
         match self.kind() {
             CallerKind::AppOnly => self.roles.iter().cloned().collect(),
             CallerKind::Delegated => {
@@ -50,35 +65,6 @@ impl Claims {
                 scopes.split_whitespace().map(str::to_owned).collect()
             }
         }
-    }
-}
-
-/// The claims of our own token.
-///
-/// # Errors
-/// - [`BackendError::Unexpected`] if the token shows no tenant and holder;
-/// - [`BackendError::NotAuthorized`] if it is for another tenant than the GUID configured;
-/// - those of signing in.
-pub(crate) async fn read(client: &Client) -> Result<Claims, BackendError> {
-    let token = client.token().await?;
-    let claims = Claims::parse(token.expose()).ok_or_else(|| {
-        let problem = Problem::new(
-            "the access token is opaque: expected a JWT whose claims `tid` and `oid` say who we are",
-        );
-        BackendError::Unexpected(problem.with_fix("check `cloud`: its authority must be Microsoft Entra ID"))
-    })?;
-    let configured = client.consent.tenant();
-    match configured.parse::<Uuid>() {
-        Ok(tenant) if tenant != claims.tid => {
-            let problem = Problem::new(format!(
-                "the access token is for tenant {}, but tenant {configured} is configured",
-                claims.tid
-            ));
-            Err(BackendError::NotAuthorized(
-                problem.with_fix("check `tenant` and `client_id`"),
-            ))
-        }
-        _ => Ok(claims),
     }
 }
 
@@ -111,7 +97,7 @@ mod tests {
                 vec!["A", "B"],
             ),
         ] {
-            let parsed = Claims::parse(&token(&claims)).unwrap();
+            let parsed = Claims::of_token(&token(&claims)).unwrap();
             assert_eq!(parsed.kind(), kind, "{claims}");
             let found: Vec<String> = parsed.permissions().into_iter().collect();
             assert_eq!(found, permissions, "{claims}");
@@ -121,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_no_token_has_no_claims() {
         for text in ["", "opaque", "a.b.c", "e30.e30.", "e30.!!!.", ".."] {
-            assert!(Claims::parse(text).is_none(), "{text}");
+            assert!(Claims::of_token(text).is_none(), "{text}");
         }
     }
 }

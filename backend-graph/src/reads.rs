@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use rotation_core::{BackendError, RequestKind};
+use entra_directory::{Claims, GraphReader, Need, ReadError};
+use rotation_core::{BackendError, Problem, RequestKind};
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
 use crate::address::GraphUrl;
-use crate::answer::{Answer, Need};
+use crate::answer::Answer;
 use crate::client::{Call, Client, SendError};
 use crate::sign_in::aadsts::TokenError;
 
@@ -21,27 +22,68 @@ pub(crate) const PAUSES: [Duration; 4] = [
 /// The longest wait we accept from a server before saying that it is not available.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Reading changes nothing, so the backend repeats it; setting a password is repeated by the engine alone.
-impl Client {
-    /// Reads the resource at `url`.
-    ///
-    /// # Errors
-    /// Those of [`Client::read`] and [`Answer::json`].
-    pub(crate) async fn read_json<T: DeserializeOwned>(
-        &self,
-        url: GraphUrl,
-        need: &Need,
-    ) -> Result<T, BackendError> {
-        self.read(url).await?.json(need, &self.consent)
+impl GraphReader for Client {
+    type Address = GraphUrl;
+
+    fn at(&self, path: &str) -> GraphUrl {
+        self.graph.at(path)
     }
 
+    fn follow(&self, link: &str, _: &Need) -> Result<GraphUrl, BackendError> {
+        self.graph.link(link)
+    }
+
+    async fn read<T: DeserializeOwned + Send>(
+        &self,
+        address: &GraphUrl,
+        need: &'static Need,
+    ) -> Result<T, ReadError> {
+        let answer = self.get(address.clone()).await?;
+        if answer.status == 400 && answer.code() == Some(ReadError::EXPIRED) {
+            return Err(ReadError::Expired(answer.problem()));
+        }
+        let read = answer.json(need, &self.consent);
+        read.map_err(|error| {
+            if answer.is_missing() {
+                ReadError::Missing(error)
+            } else {
+                ReadError::Failed(error)
+            }
+        })
+    }
+
+    async fn claims(&self) -> Result<Claims, BackendError> {
+        let token = self.token().await?;
+        let claims = Claims::of_token(token.expose()).ok_or_else(|| {
+            let problem = Problem::new(
+                "the access token is opaque: expected a JWT whose claims `tid` and `oid` say who we are",
+            );
+            let fix = "check `cloud`: its authority must be Microsoft Entra ID";
+            BackendError::Unexpected(problem.with_fix(fix))
+        })?;
+        let configured = self.consent.tenant();
+        if claims.are_of_another(configured) {
+            let problem = Problem::new(format!(
+                "the access token is for tenant {}, but tenant {configured} is configured",
+                claims.tid
+            ));
+            return Err(BackendError::NotAuthorized(
+                problem.with_fix("check `tenant` and `client_id`"),
+            ));
+        }
+        Ok(claims)
+    }
+}
+
+/// Reading changes nothing, so the backend repeats it; setting a password is repeated by the engine alone.
+impl Client {
     /// Reads `url` until the answer is neither "later" nor lost. Every attempt takes its turn; a `Retry-After` is waited
     /// out by everybody at the same time, so that this one's wait is over when its turn comes.
     ///
     /// # Errors
     /// - [`BackendError::Unavailable`] if it stays so;
     /// - [`BackendError::NotAuthorized`] if there is no token.
-    pub(crate) async fn read(&self, url: GraphUrl) -> Result<Answer, BackendError> {
+    pub(crate) async fn get(&self, url: GraphUrl) -> Result<Answer, BackendError> {
         let call = Call::get(url);
         let mut pauses = PAUSES.into_iter();
         loop {

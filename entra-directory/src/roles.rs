@@ -1,21 +1,13 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rotation_core::{BackendError, GivenRole, RoleId, RoleTable};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::get::{Graph, Need};
-use super::{groups, units};
-
-const READ_ASSIGNMENTS: Need = Need {
-    to: "read the role assignments",
-    permission: "RoleManagement.Read.Directory",
-};
-
-const READ_ELIGIBILITIES: Need = Need {
-    to: "read the eligible roles",
-    permission: "RoleEligibilitySchedule.Read.Directory",
-};
+use crate::need::{READ_ASSIGNMENTS, READ_ELIGIBILITIES};
+use crate::page::Pages;
+use crate::{GraphReader, Need, groups, units};
 
 /// The definition id of a built-in role is its template id
 /// (<https://learn.microsoft.com/graph/api/resources/unifiedroleassignment>).
@@ -27,19 +19,28 @@ struct Row {
     directory_scope_id: Option<String>,
 }
 
-/// Reads all assignments, all role-assignable groups and, with PIM, all eligibilities.
+/// Reads all assignments, all role-assignable groups and, with `pim`, all eligibilities, in a number of requests that does not
+/// depend on that of accounts.
 ///
 /// # Errors
 /// [`BackendError`] if any of it cannot be read: a table with holes would take administrators for ordinary people.
-pub(crate) async fn read(graph: Graph<'_>) -> Result<RoleTable, BackendError> {
-    let active = given(graph, "roleAssignments", &READ_ASSIGNMENTS).await?;
-    let eligible = if graph.pim {
-        let kind = "roleEligibilityScheduleInstances";
-        given(graph, kind, &READ_ELIGIBILITIES).await?
-    } else {
-        Vec::new()
+pub(crate) async fn read<G: GraphReader>(
+    graph: &Arc<G>,
+    pim: bool,
+) -> Result<RoleTable, BackendError> {
+    let eligible = async {
+        if pim {
+            let kind = "roleEligibilityScheduleInstances";
+            given(graph, kind, &READ_ELIGIBILITIES).await
+        } else {
+            Ok(Vec::new())
+        }
     };
-    let groups = groups::read(graph).await?;
+    let (active, eligible, groups) = futures::try_join!(
+        given(graph, "roleAssignments", &READ_ASSIGNMENTS),
+        eligible,
+        groups::read(graph, pim),
+    )?;
     // Most tenants assign no role in a unit, and then need no permission to read units.
     let mut all = active.iter().chain(&eligible);
     let restricted = if all.any(|given| given.unit().is_some()) {
@@ -50,11 +51,15 @@ pub(crate) async fn read(graph: Graph<'_>) -> Result<RoleTable, BackendError> {
     Ok(RoleTable::resolve(&active, &eligible, &groups, &restricted))
 }
 
-async fn given(graph: Graph<'_>, kind: &str, need: &Need) -> Result<Vec<GivenRole>, BackendError> {
+async fn given<G: GraphReader>(
+    graph: &Arc<G>,
+    kind: &str,
+    need: &'static Need,
+) -> Result<Vec<GivenRole>, BackendError> {
     let path = format!(
         "roleManagement/directory/{kind}?$select=principalId,roleDefinitionId,directoryScopeId"
     );
-    let rows: Vec<Row> = graph.all(&path, need).await?;
+    let rows: Vec<Row> = Pages::at(graph, &path, need).all().await?;
     let given = |row: Row| {
         let role = RoleId::new(row.role_definition_id);
         GivenRole::new(row.principal_id, role, row.directory_scope_id)

@@ -4,12 +4,8 @@ use std::sync::Arc;
 use rotation_core::{Account, AccountId, BackendError, Holdings, RoleTable, Scope, UnitId};
 use uuid::Uuid;
 
-use crate::claims;
-use crate::client::Client;
-use crate::domains;
-use crate::roles;
-use crate::units;
 use crate::users::User;
+use crate::{GraphReader, domains, roles, units};
 
 /// What must be known of a tenant before the first of its accounts can be described.
 pub(crate) struct Directory {
@@ -19,11 +15,14 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) async fn read(client: &Arc<Client>, pim: bool) -> Result<Self, BackendError> {
-        let claims = claims::read(client).await?;
+    pub(crate) async fn read<G: GraphReader>(
+        graph: &Arc<G>,
+        pim: bool,
+    ) -> Result<Self, BackendError> {
+        let claims = graph.claims().await?;
         let (roles, federated) =
-            futures::try_join!(roles::read(client, pim), domains::federated(client))?;
-        let units = units_of_caller(client, &roles, claims.oid).await?;
+            futures::try_join!(roles::read(graph, pim), domains::federated(graph))?;
+        let units = units_of_caller(graph, &roles, claims.oid).await?;
         Ok(Self {
             roles,
             federated,
@@ -59,22 +58,23 @@ impl Directory {
 
 /// Who is in the administrative units that the caller's roles are scoped to: to a caller without such roles, units do
 /// not matter.
-async fn units_of_caller(
-    client: &Arc<Client>,
+async fn units_of_caller<G: GraphReader>(
+    graph: &Arc<G>,
     roles: &RoleTable,
     caller: Uuid,
 ) -> Result<HashMap<Uuid, Vec<UnitId>>, BackendError> {
     let scopes = roles.of(caller).iter().map(|held| &held.scope);
-    let units: HashSet<&UnitId> = scopes
+    let units: HashSet<Uuid> = scopes
         .filter_map(|scope| match scope {
-            Scope::Unit { id, .. } => Some(id),
+            Scope::Unit { id, .. } => id.as_str().parse().ok(),
             _ => None,
         })
         .collect();
     let mut of = HashMap::<Uuid, Vec<UnitId>>::new();
     for unit in units {
-        for member in units::members(client, unit.as_str()).await? {
-            of.entry(member).or_default().push(unit.clone());
+        let id = UnitId::new(&unit.to_string());
+        for member in units::members(graph, unit).await? {
+            of.entry(member).or_default().push(id.clone());
         }
     }
     Ok(of)

@@ -4,15 +4,9 @@ use std::sync::Arc;
 use rotation_core::BackendError;
 use serde::Deserialize;
 
-use crate::answer::Need;
-use crate::client::Client;
+use crate::GraphReader;
+use crate::need::READ_DOMAINS;
 use crate::page::Pages;
-
-pub(crate) const READ_DOMAINS: Need = Need {
-    to: "read the tenant's domains",
-    permission: "Domain.Read.All",
-    pim: false,
-};
 
 /// What a domain whose passwords never expire says; it may also say nothing.
 const NEVER: i64 = 2_147_483_647;
@@ -43,17 +37,24 @@ impl Domain {
 }
 
 /// The domains whose passwords live at another identity provider.
-pub(crate) async fn federated(client: &Arc<Client>) -> Result<HashSet<String>, BackendError> {
-    let domains = read(client, "id,authenticationType").await?;
+pub(crate) async fn federated<G: GraphReader>(
+    graph: &Arc<G>,
+) -> Result<HashSet<String>, BackendError> {
+    let domains = read(graph, "id,authenticationType").await?;
     let federated = domains.into_iter().filter(Domain::is_federated);
     Ok(federated
         .map(|domain| domain.id.to_ascii_lowercase())
         .collect())
 }
 
-/// The domains whose passwords live here and expire.
-pub(crate) async fn expiring(client: &Arc<Client>) -> Result<Vec<PasswordExpiry>, BackendError> {
-    let domains = read(client, "id,authenticationType,passwordValidityPeriodInDays").await?;
+/// The domains whose passwords live in the tenant and expire.
+///
+/// # Errors
+/// [`BackendError`] if they cannot be read, for which Domain.Read.All is needed.
+pub async fn password_expiry<G: GraphReader>(
+    graph: &Arc<G>,
+) -> Result<Vec<PasswordExpiry>, BackendError> {
+    let domains = read(graph, "id,authenticationType,passwordValidityPeriodInDays").await?;
     let own = domains.into_iter().filter(|domain| !domain.is_federated());
     let expiring = own.filter_map(|domain| {
         let days = domain
@@ -68,10 +69,10 @@ pub(crate) async fn expiring(client: &Arc<Client>) -> Result<Vec<PasswordExpiry>
 }
 
 /// <https://learn.microsoft.com/graph/api/domain-list>
-async fn read(client: &Arc<Client>, properties: &str) -> Result<Vec<Domain>, BackendError> {
-    let first = client
-        .graph
-        .url(&["domains"], &format!("$select={properties}"));
-    let pages = Pages::new(Arc::clone(client), first, &READ_DOMAINS);
-    Ok(pages.all().await?)
+async fn read<G: GraphReader>(
+    graph: &Arc<G>,
+    properties: &str,
+) -> Result<Vec<Domain>, BackendError> {
+    let path = format!("domains?$select={properties}");
+    Ok(Pages::at(graph, &path, &READ_DOMAINS).all().await?)
 }
