@@ -1,7 +1,7 @@
+use entra_directory::SignInError;
 use reqwest::Url;
 
 use crate::config::{Credential, GraphConfig};
-use crate::sign_in::aadsts;
 
 /// Where a person grants our application what it lacks.
 #[derive(Clone, Debug)]
@@ -107,8 +107,9 @@ impl Consent {
 
     /// `fix`, with the page where an administrator does it if it is to consent to the app.
     pub(crate) fn linked(&self, fix: Option<String>) -> Option<String> {
+        let is_consent = |fix: &str| SignInError::all().any(|row| row.is_consent && row.fix == fix);
         match fix {
-            Some(fix) if aadsts::is_consent(&fix) => Some(format!("{fix}: {}", self.url)),
+            Some(fix) if is_consent(&fix) => Some(format!("{fix}: {}", self.url)),
             fix => fix,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use entra_directory::SignInError;
 use rotation_core::{BackendError, Problem};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -255,34 +256,43 @@ async fn connect(
             if may_pass {
                 Err(BackendError::Unavailable(problem))
             } else {
-                let fix = match (sign_in_code(&problem.message), &config.directory) {
-                    (Some(code), _) => format!(
-                        "see what {code} means in docs/errors.md, or at https://login.microsoftonline.com/error"
-                    ),
-                    (None, Directory::Domain(_)) => {
-                        "check `server` and `login`; the cmdlets of the module tell the same by hand".to_owned()
-                    }
-                    (None, Directory::Tenant(_)) => {
-                        "check tenant, application and credential; the module's own sign-in tells the same by hand"
-                            .to_owned()
-                    }
-                };
-                Err(BackendError::NotAuthorized(problem.with_fix(fix)))
+                Err(refused(problem, &config.directory))
             }
         }
         Err(lost) => Err(BackendError::Unavailable(lost.problem())),
     }
 }
 
+/// What a module said when it was refused a sign-in, explained if it names a code that is known.
+fn refused(mut problem: Problem, directory: &Directory) -> BackendError {
+    let code = sign_in_code(&problem.message);
+    let known = code.and_then(|code| SignInError::of(&[code]));
+    let fix = match (known, code, directory) {
+        (Some(known), ..) => {
+            problem.message += &format!(": {}", known.means);
+            known.fix
+        }
+        (None, Some(_), _) => "look the code up at https://login.microsoftonline.com/error",
+        (None, None, Directory::Domain(_)) => {
+            "check `server` and `login`; the cmdlets of the module tell the same by hand"
+        }
+        (None, None, Directory::Tenant(_)) => {
+            "check tenant, application and credential; the module's own sign-in tells the same by hand"
+        }
+    };
+    let problem = problem.with_fix(fix);
+    if fix == SignInError::WAIT {
+        BackendError::Unavailable(problem)
+    } else {
+        BackendError::NotAuthorized(problem)
+    }
+}
+
 /// The first code of the token endpoint in what a module says.
-fn sign_in_code(words: &str) -> Option<&str> {
-    let code = words.get(words.find("AADSTS")?..)?;
-    let digits = code
-        .get(6..)?
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .count();
-    code.get(..6 + digits).filter(|_| digits > 0)
+fn sign_in_code(words: &str) -> Option<u32> {
+    let (_, code) = words.split_once("AADSTS")?;
+    let end = code.find(|c: char| !c.is_ascii_digit());
+    code.get(..end.unwrap_or(code.len()))?.parse().ok()
 }
 
 fn of_domain(domain: &Domain) -> (SignInWords, Option<SecretString>) {
@@ -370,14 +380,11 @@ mod tests {
     #[test]
     fn the_code_of_a_sign_in_is_found_among_words() {
         for (words, code) in [
-            (
-                "x: AADSTS7000215: Invalid client secret",
-                Some("AADSTS7000215"),
-            ),
+            ("x: AADSTS7000215: Invalid client secret", Some(7_000_215)),
             ("AADSTS", None),
             ("AADSTSx", None),
             ("no code", None),
-            ("cut off at AADSTS50", Some("AADSTS50")),
+            ("cut off at AADSTS50", Some(50)),
         ] {
             assert_eq!(sign_in_code(words), code, "{words}");
         }

@@ -1,4 +1,5 @@
-//! What Microsoft Graph tells of a tenant: its accounts and what protects them, and who we are in it.
+//! What Microsoft Graph tells of a tenant: its accounts and what protects them, and who we are in it; and what Entra ID means
+//! when it signs somebody in to none.
 //!
 //! Whoever can carry a read to Graph, over HTTP or through a module of PowerShell, is a [`GraphReader`]. What is asked of Graph
 //! for the sake of a rotation, and what is concluded from the answers, is here and is the same for all of them.
@@ -21,6 +22,7 @@ mod page;
 mod path;
 mod reader;
 mod roles;
+mod sign_in;
 mod units;
 mod users;
 
@@ -33,4 +35,5 @@ pub use need::Need;
 pub use page::Pages;
 pub use path::user_path;
 pub use reader::{GraphReader, ReadError};
+pub use sign_in::SignInError;
 pub use users::{on_premises_security_id, password_changed};

@@ -178,7 +178,14 @@ async fn a_credential_that_is_refused_is_not_shown() {
     let backend = PowerShellBackend::new(config).unwrap();
     let error = backend.diagnose().await.unwrap_err();
     assert!(matches!(error, BackendError::NotAuthorized(_)), "{error:?}");
-    assert!(error.to_string().contains("AADSTS7000215"), "{error}");
+    let problem = error.problem();
+    assert!(problem.message.contains("AADSTS7000215"), "{problem}");
+    assert!(
+        problem.message.ends_with(": the client secret is wrong"),
+        "{problem}"
+    );
+    let fix = problem.fix.as_deref().unwrap();
+    assert!(fix.starts_with("configure the secret's value"), "{fix}");
     assert!(!format!("{error:?}{backend:?}").contains("rkVt9"));
 
     let backend = workshop.backend(Dialect::MicrosoftGraph);
