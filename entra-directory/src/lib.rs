@@ -1,5 +1,5 @@
-//! What Microsoft Graph tells of a tenant: its accounts and what protects them, and who we are in it; and what Entra ID means
-//! when it signs somebody in to none.
+//! What Microsoft Graph tells of a tenant: its accounts and what protects them, and who we are in it; and what Entra ID means by
+//! its codes when it lets nobody in.
 //!
 //! Whoever can carry a read to Graph, over HTTP or through a module of PowerShell, is a [`GraphReader`]. What is asked of Graph
 //! for the sake of a rotation, and what is concluded from the answers, is here and is the same for all of them.
