@@ -1,4 +1,3 @@
-use entra_directory::SignInError;
 use reqwest::Url;
 
 use crate::config::{Credential, GraphConfig};
@@ -105,13 +104,9 @@ impl Consent {
         )
     }
 
-    /// `fix`, with the page where an administrator does it if it is to consent to the app.
-    pub(crate) fn linked(&self, fix: Option<String>) -> Option<String> {
-        let is_consent = |fix: &str| SignInError::all().any(|row| row.is_consent && row.fix == fix);
-        match fix {
-            Some(fix) if is_consent(&fix) => Some(format!("{fix}: {}", self.url)),
-            fix => fix,
-        }
+    /// `fix`, which is to consent to the app, with the page where an administrator does it.
+    pub(crate) fn linked(&self, fix: &str) -> String {
+        format!("{fix}: {}", self.url)
     }
 
     pub(crate) fn tenant(&self) -> &str {

@@ -1,3 +1,4 @@
+use entra_directory::Remedy;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
@@ -71,7 +72,7 @@ impl Discovered {
             Some(id) => Ok(Some(TenantId::new(&id.to_string()))),
             None => Err(aadsts::TokenError {
                 problem: aadsts::nonsense(PLACE),
-                transient: false,
+                remedy: Remedy::Action,
             }),
         }
     }
@@ -90,11 +91,13 @@ pub(crate) async fn tenant_id(
             Err(cause) => Err(aadsts::TokenError {
                 problem: Problem::new(format!("the authority is out of reach: {cause}"))
                     .with_fix(aadsts::REACH),
-                transient: true,
+                remedy: Remedy::Time,
             }),
         };
         match (found, pauses.next()) {
-            (Err(error), Some(pause)) if error.transient => tokio::time::sleep(pause).await,
+            (Err(error), Some(pause)) if error.remedy == Remedy::Time => {
+                tokio::time::sleep(pause).await;
+            }
             (found, _) => return Ok(found?),
         }
     }

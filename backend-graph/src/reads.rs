@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use entra_directory::{Claims, GraphReader, Need, ReadError};
+use entra_directory::{Claims, GraphReader, Need, ReadError, Remedy};
 use rotation_core::{BackendError, Problem, RequestKind};
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
@@ -10,8 +10,8 @@ use crate::answer::Answer;
 use crate::client::{Call, Client, SendError};
 use crate::sign_in::aadsts::TokenError;
 
-/// How long to wait before each repeat of a read, unless the server says how long. One listing reads one thing at a
-/// time, so there is no herd to scatter.
+/// How long to wait before each repeat of a read, unless the server says how long. A plan reads a few things at a time, each of
+/// which takes a turn from the rate controller again, so there is no herd to scatter.
 pub(crate) const PAUSES: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -113,7 +113,7 @@ fn is_busy(answer: &Answer) -> bool {
 
 impl From<TokenError> for BackendError {
     fn from(error: TokenError) -> Self {
-        if error.transient {
+        if error.remedy == Remedy::Time {
             Self::Unavailable(error.problem)
         } else {
             Self::NotAuthorized(error.problem)

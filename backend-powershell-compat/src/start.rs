@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use entra_directory::SignInError;
+use entra_directory::{Remedy, SignInError};
 use rotation_core::{BackendError, Problem};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -281,7 +281,7 @@ fn refused(mut problem: Problem, directory: &Directory) -> BackendError {
         }
     };
     let problem = problem.with_fix(fix);
-    if fix == SignInError::WAIT {
+    if known.is_some_and(|known| known.remedy == Remedy::Time) {
         BackendError::Unavailable(problem)
     } else {
         BackendError::NotAuthorized(problem)

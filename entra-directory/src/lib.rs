@@ -35,5 +35,5 @@ pub use need::Need;
 pub use page::Pages;
 pub use path::user_path;
 pub use reader::{GraphReader, ReadError};
-pub use sign_in::SignInError;
+pub use sign_in::{Remedy, SignInError};
 pub use users::{on_premises_security_id, password_changed};

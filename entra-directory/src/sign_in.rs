@@ -9,14 +9,23 @@ pub struct SignInError {
     pub means: &'static str,
     /// What to do.
     pub fix: &'static str,
-    /// Whether the fix is the page where an administrator consents to the app.
-    pub is_consent: bool,
+    /// What it takes.
+    pub remedy: Remedy,
+}
+
+/// What it takes to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Somebody must do what the fix says.
+    Action,
+    /// An administrator must consent to the app, on a page that there is for it.
+    Consent,
+    /// It passes by itself.
+    Time,
 }
 
 impl SignInError {
-    /// The fix of what passes by itself.
-    pub const WAIT: &str = "wait and try again";
-
     /// What whoever was answered with `codes` is told: the first row that has one of them.
     #[must_use]
     pub fn of(codes: &[u32]) -> Option<&'static Self> {
@@ -35,14 +44,21 @@ const fn row(codes: &'static [u32], means: &'static str, fix: &'static str) -> S
         codes,
         means,
         fix,
-        is_consent: false,
+        remedy: Remedy::Action,
     }
 }
 
 const fn consent(codes: &'static [u32], means: &'static str, fix: &'static str) -> SignInError {
     SignInError {
-        is_consent: true,
+        remedy: Remedy::Consent,
         ..row(codes, means, fix)
+    }
+}
+
+const fn passes(codes: &'static [u32], means: &'static str) -> SignInError {
+    SignInError {
+        remedy: Remedy::Time,
+        ..row(codes, means, "wait and try again")
     }
 }
 
@@ -81,8 +97,8 @@ const ROWS: &[SignInError] = &[
     row(&[50_074, 50_076, 50_079], "a second factor is demanded", "sign in again, with the second factor"),
     row(&[50_105], "the user is not assigned to the app", "assign the user to the enterprise application, or turn its \"Assignment required\" off"),
     row(&[50_173, 70_008, 70_043, 700_082], "the sign-in has lapsed or was revoked", "sign in again"),
-    row(&[90_055, 50_196], "too many requests for tokens", SignInError::WAIT),
-    row(&[90_033, 90_024, 90_090, 50_087], "the authority is not available", SignInError::WAIT),
+    passes(&[90_055, 50_196], "too many requests for tokens"),
+    passes(&[90_033, 90_024, 90_090, 50_087], "the authority is not available"),
 ];
 
 #[cfg(test)]
@@ -100,12 +116,8 @@ mod tests {
                 let found = SignInError::of(&[0, code]).map(|found| found.means);
                 assert_eq!(found, Some(row.means), "{code}");
             }
-            assert_eq!(
-                row.is_consent,
-                row.fix.contains("admin consent"),
-                "{}",
-                row.fix
-            );
+            let says_so = row.fix.contains("admin consent");
+            assert_eq!(row.remedy == Remedy::Consent, says_so, "{}", row.fix);
         }
         assert!(SignInError::of(&[]).is_none());
     }

@@ -1,7 +1,7 @@
 use std::error::Error as _;
 
 use azure_core::error::ErrorKind;
-use entra_directory::SignInError;
+use entra_directory::{Remedy, SignInError};
 use rotation_core::Problem;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -13,8 +13,7 @@ use crate::sign_in::no_token::NoToken;
 #[derive(Clone, Debug)]
 pub(crate) struct TokenError {
     pub(crate) problem: Problem,
-    /// Whether it may pass by itself.
-    pub(crate) transient: bool,
+    pub(crate) remedy: Remedy,
 }
 
 /// No federated credential of the app matches. Microsoft's list of codes has none of these but the first; they are as
@@ -63,12 +62,14 @@ const OAUTH: &[(&str, &str, &str)] = &[
         "a policy demands a person",
         "exclude the app from the policy",
     ),
-    (
-        "temporarily_unavailable",
-        "the authority is busy",
-        SignInError::WAIT,
-    ),
 ];
+
+/// The one that passes by itself.
+const BUSY: (&str, &str, &str) = (
+    "temporarily_unavailable",
+    "the authority is busy",
+    "wait and try again",
+);
 
 /// The body of an error. Its description is left out: it is written for people, changes, and may repeat what was
 /// sent.
@@ -116,11 +117,11 @@ pub(crate) fn explain(
                 last_cause(error)
             ))
             .with_fix(REACH),
-            transient: true,
+            remedy: Remedy::Time,
         },
         _ => TokenError {
             problem: nonsense(place),
-            transient: false,
+            remedy: Remedy::Action,
         },
     }
 }
@@ -132,7 +133,7 @@ pub(crate) fn unproved(place: &str, error: &NoToken) -> TokenError {
         problem: Problem::new(message)
             .with_fix(&error.fix)
             .with_request_id(error.request_id.clone()),
-        transient: error.transient,
+        remedy: error.remedy,
     }
 }
 
@@ -167,16 +168,16 @@ pub(crate) fn reason(
     body: &ErrorBody,
     known: Option<(&'static str, &'static str)>,
 ) -> NoToken {
-    let row = SignInError::of(&body.error_codes).map(|row| (row.means, row.fix));
-    let oauth = OAUTH
-        .iter()
-        .find(|(error, ..)| *error == body.error)
-        .map(|(_, means, fix)| (*means, *fix));
-    let busy =
-        (status == 429 || status >= 500).then_some(("the authority is busy", SignInError::WAIT));
-    let (means, fix) = known.or(row).or(oauth).or(busy).unwrap_or((
+    let known = known.map(|(means, fix)| (means, fix, Remedy::Action));
+    let row = SignInError::of(&body.error_codes).map(|row| (row.means, row.fix, row.remedy));
+    let oauth = OAUTH.iter().find(|(error, ..)| *error == body.error);
+    let oauth = oauth.map(|(_, means, fix)| (*means, *fix, Remedy::Action));
+    let is_busy = status == 429 || status >= 500 || body.error == BUSY.0;
+    let busy = is_busy.then_some((BUSY.1, BUSY.2, Remedy::Time));
+    let (means, fix, remedy) = known.or(row).or(oauth).or(busy).unwrap_or((
         "the authority refused",
         "look the code up at https://login.microsoftonline.com/error",
+        Remedy::Action,
     ));
     let codes: String = body
         .error_codes
@@ -185,7 +186,7 @@ pub(crate) fn reason(
         .collect();
     NoToken {
         request_id: body.trace_id.map(|id| id.to_string()),
-        transient: fix == SignInError::WAIT,
+        remedy,
         ..NoToken::new(format!("{means} (HTTP {status}{codes})"), fix)
     }
 }
@@ -223,7 +224,7 @@ pub(crate) fn documented() -> String {
             .collect();
         page += &format!("| {} | {} | {} |\n", codes.join(", "), row.means, row.fix);
     }
-    for (oauth, means, fix) in OAUTH {
+    for (oauth, means, fix) in OAUTH.iter().chain([&BUSY]) {
         page += &format!("| any other with `{oauth}` | {means} | {fix} |\n");
     }
     page
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_explained_by_its_oauth_error() {
-        for (oauth, means, fix) in OAUTH {
+        for (oauth, means, fix) in OAUTH.iter().chain([&BUSY]) {
             let error = refused("signing in", 400, &body(oauth, 424_242), None);
             assert!(error.problem.message.contains(means), "{oauth}");
             assert_eq!(error.problem.fix.as_deref(), Some(*fix), "{oauth}");
@@ -275,7 +276,11 @@ mod tests {
             ("", 0, 400, false),
         ] {
             let error = refused("signing in", status, &body(oauth, code), None);
-            assert_eq!(error.transient, transient, "{oauth} {code} {status}");
+            assert_eq!(
+                error.remedy == Remedy::Time,
+                transient,
+                "{oauth} {code} {status}"
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use azure_identity::{
     ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions,
 };
+use entra_directory::Remedy;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use rotation_core::Problem;
@@ -117,7 +118,7 @@ impl TokenSource {
                     self.sign_in.place(),
                     longest.as_secs()
                 )),
-                transient: true,
+                remedy: Remedy::Time,
             }),
         }
     }
@@ -129,7 +130,7 @@ impl TokenSource {
         ));
         TokenError {
             problem: problem.with_fix("check `cloud`: its authority must be Microsoft Entra ID"),
-            transient: false,
+            remedy: Remedy::Action,
         }
     }
 
@@ -317,7 +318,9 @@ impl SignIn {
             Proof::Person { .. } | Proof::Secret(_) => (None, None),
         };
         let mut error = aadsts::explain(error, &self.place(), known, presented.as_deref());
-        error.problem.fix = self.consent.linked(error.problem.fix.take());
+        if error.remedy == Remedy::Consent {
+            error.problem.fix = error.problem.fix.map(|fix| self.consent.linked(&fix));
+        }
         error
     }
 

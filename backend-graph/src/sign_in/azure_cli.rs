@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use azure_identity::{AzureCliCredential, AzureCliCredentialOptions};
+use entra_directory::Remedy;
 use rotation_core::Problem;
 
 use crate::sign_in::aadsts::TokenError;
@@ -34,6 +35,6 @@ pub(crate) fn explain(error: &azure_core::Error, place: &str) -> TokenError {
         problem: Problem::new(message).with_fix(
             "install the Azure CLI 2.54 or later, and sign in with `az login --tenant` and the tenant's name",
         ),
-        transient: false,
+        remedy: Remedy::Action,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use bytes::Bytes;
+use entra_directory::Remedy;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -190,7 +191,7 @@ impl Person {
         let mut pauses = PAUSES.into_iter();
         loop {
             match self.post(&self.tenant, "token", &form).await {
-                Err(Refused::No(why)) if why.transient => match pauses.next() {
+                Err(Refused::No(why)) if why.remedy == Remedy::Time => match pauses.next() {
                     Some(pause) => sleep(pause).await,
                     None => return Err(Refused::No(why)),
                 },
@@ -230,7 +231,7 @@ impl Person {
                 Err(Refused::Body(_, body)) if body.error == "slow_down" => {
                     interval = interval.saturating_add(INTERVAL);
                 }
-                Err(Refused::No(why)) if why.transient => {}
+                Err(Refused::No(why)) if why.remedy == Remedy::Time => {}
                 answered => return Ok(answered?),
             }
         }
@@ -263,7 +264,7 @@ impl Person {
         }
         let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
         let reason = aadsts::reason(status.as_u16(), &error, None);
-        Err(if reason.transient {
+        Err(if reason.remedy == Remedy::Time {
             Refused::No(reason)
         } else {
             Refused::Body(status, error)

@@ -1,4 +1,5 @@
 use azure_core::error::ErrorKind;
+use entra_directory::Remedy;
 
 /// Why there is no token: nothing to prove by who we are, nobody who signed in, or no way to ask.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -9,8 +10,7 @@ pub(crate) struct NoToken {
     pub(crate) fix: String,
     /// By which name the authority keeps its refusal.
     pub(crate) request_id: Option<String>,
-    /// Whether it may pass by itself.
-    pub(crate) transient: bool,
+    pub(crate) remedy: Remedy,
 }
 
 impl NoToken {
@@ -19,13 +19,13 @@ impl NoToken {
             why: why.into(),
             fix: fix.into(),
             request_id: None,
-            transient: false,
+            remedy: Remedy::Action,
         }
     }
 
     pub(crate) fn transient(self) -> Self {
         Self {
-            transient: true,
+            remedy: Remedy::Time,
             ..self
         }
     }
