@@ -68,7 +68,14 @@ async fn read_one<G: GraphReader>(
         owners,
         ..RoleGroup::default()
     };
-    group.members.extend(member_apps(graph, id).await?);
+    group.members.extend(match member_apps(graph, id).await {
+        // they matter to a caller that has its role through the group: it seems to have none, which refuses too much, never
+        // too little
+        Err(ReadError::Failed(BackendError::NotAuthorized(_) | BackendError::Unexpected(_))) => {
+            Vec::new()
+        }
+        apps => apps?,
+    });
     let eligible = if pim {
         eligible(graph, id).await?
     } else {
@@ -112,23 +119,16 @@ async fn people<G: GraphReader>(
 }
 
 /// The service principals in a group, which v1.0 leaves out of its members unless asked for them alone
-/// (<https://learn.microsoft.com/graph/api/group-list-members>, "known issue"). They matter to a caller that has its role
-/// through the group: where they cannot be read it seems to have none, which refuses too much, never too little.
+/// (<https://learn.microsoft.com/graph/api/group-list-members>, "known issue").
 ///
 /// # Errors
-/// [`BackendError`] for other causes than that they may not be read.
+/// As of [`members`].
 pub async fn member_apps<G: GraphReader>(
     graph: &Arc<G>,
     group: Uuid,
-) -> Result<Vec<Uuid>, BackendError> {
+) -> Result<Vec<Uuid>, ReadError> {
     let path = format!("groups/{group}/members/microsoft.graph.servicePrincipal?$select=id");
-    let apps = Pages::<_, Object>::at(graph, &path, &READ_GROUPS).all();
-    match apps.await {
-        Err(ReadError::Failed(BackendError::NotAuthorized(_) | BackendError::Unexpected(_))) => {
-            Ok(Vec::new())
-        }
-        apps => Ok(ids(apps?)),
-    }
+    Ok(ids(Pages::at(graph, &path, &READ_GROUPS).all().await?))
 }
 
 fn ids(objects: Vec<Object>) -> Vec<Uuid> {
