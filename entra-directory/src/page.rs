@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::{GraphReader, Need, ReadError};
 
+/// So many items may be read at once.
+const MOST: usize = 1_000_000;
+
 /// One page of a collection (<https://learn.microsoft.com/graph/paging>).
 #[derive(Deserialize)]
 struct Page<T> {
@@ -73,14 +76,19 @@ impl<G: GraphReader, T: DeserializeOwned + Send> Pages<G, T> {
         Ok(next)
     }
 
-    /// All items, for collections that are small whatever the size of the tenant.
+    /// All items, of a collection that is much smaller than the tenant.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next).
+    /// Those of [`next`](Self::next); also for more than a million items: a list without end would fill the memory.
     pub async fn all(mut self) -> Result<Vec<T>, ReadError> {
         let mut items = Vec::new();
         while let Some(page) = self.next().await? {
             items.extend(page);
+            if items.len() > MOST {
+                let to = self.need.to;
+                let problem = Problem::new(format!("cannot {to}: there are more than {MOST}"));
+                return Err(BackendError::Unexpected(problem).into());
+            }
         }
         Ok(items)
     }
