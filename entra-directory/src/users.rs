@@ -81,6 +81,9 @@ pub(crate) async fn named<G: GraphReader>(
     graph: &Arc<G>,
     reference: &str,
 ) -> Result<Option<User>, BackendError> {
+    if reference.is_empty() {
+        return Ok(None);
+    }
     let path = format!("{}?{SELECT}", user_path(reference));
     match graph.read(&graph.at(&path), &READ_USERS).await {
         Err(ReadError::Missing(_)) => Ok(None),
@@ -88,7 +91,7 @@ pub(crate) async fn named<G: GraphReader>(
     }
 }
 
-/// When the password of `account` was last changed, if Graph tells.
+/// When the password of `account` was last changed, if Graph tells; nothing is told of an account that is missing.
 ///
 /// # Errors
 /// [`BackendError`] if it cannot be read, for which User.Read.All is needed.
@@ -104,8 +107,10 @@ pub async fn password_changed<G: GraphReader>(
 
     let user = user_path(account.as_str());
     let address = graph.at(&format!("{user}?$select=lastPasswordChangeDateTime"));
-    let changed: Changed = graph.read(&address, &READ_CHANGE).await?;
-    Ok(changed.last_password_change_date_time)
+    match graph.read::<Changed>(&address, &READ_CHANGE).await {
+        Err(ReadError::Missing(_)) => Ok(None),
+        read => Ok(read?.last_password_change_date_time),
+    }
 }
 
 /// The security id that a synced account has in its on-premises domain; `None` if it is synced from none.
