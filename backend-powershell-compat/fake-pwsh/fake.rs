@@ -196,7 +196,11 @@ impl Fake {
         if op == "hello" {
             request["mark"].as_str().unwrap().clone_into(&mut self.mark);
         }
-        let fault = self.fault(&op).unwrap_or_default();
+        let is_next = request["uri"]
+            .as_str()
+            .is_some_and(|uri| uri.contains("skiptoken="));
+        let fault = self.fault(if is_next { "next" } else { &op });
+        let fault = fault.unwrap_or_default();
         if self.strike_before(&fault, secret) {
             return;
         }
@@ -223,7 +227,7 @@ impl Fake {
         match fault {
             "dies-before" => exit(3),
             "hangs-before" => sleep(FOREVER),
-            "naps-before" => sleep(Duration::from_millis(300)),
+            "naps-before" => sleep(Duration::from_secs(2)),
             "floods-forever" => loop {
                 self.print(&"x".repeat(1 << 16));
             },
@@ -244,6 +248,12 @@ impl Fake {
                 let encoded = STANDARD.encode(secret);
                 self.print(&format!("DEBUG: body {secret}\n{encoded}\n"));
                 eprintln!("{secret} {encoded}");
+            }
+            "expires" => {
+                let body = json!({"error": {"code": "Directory_ExpiredPageToken", "message": "x"}});
+                let answer = json!({"status": 400, "body": body.to_string()});
+                self.answer(self.id, "ok", &answer);
+                return true;
             }
             "refuses" => {
                 let record = Record::new("ParameterBindingException", "a parameter is missing");

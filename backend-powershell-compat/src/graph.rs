@@ -128,23 +128,25 @@ fn parse<T: DeserializeOwned>(answer: &HttpAnswer, need: &Need) -> Result<T, Rea
         });
     }
     let failure = Failure::from(answer);
-    let problem = failure.problem(&place);
+    let mut problem = failure.problem(&place);
     let grant = format!(
         "give the caller the permission {}, with admin consent, and sign in again",
         need.permission
     );
-    let fix = if need.pim {
-        format!(
+    if need.pim {
+        problem = problem.with_fix(format!(
             "set `pim = false` if the tenant has no Privileged Identity Management (Entra ID P2 or Governance); else {grant}"
-        )
-    } else {
-        grant
-    };
+        ));
+    }
     Err(match (answer.status, failure.code.as_deref()) {
-        (401 | 403, _) => BackendError::NotAuthorized(problem.with_fix(fix)).into(),
+        (401, _) => {
+            let fix = "Graph does not accept the session's token: check the cloud, and this machine's clock";
+            BackendError::NotAuthorized(problem.with_fix(fix)).into()
+        }
+        (403, _) if need.pim => BackendError::NotAuthorized(problem).into(),
+        (403, _) => BackendError::NotAuthorized(problem.with_fix(grant)).into(),
         (404, Some(_)) => ReadError::Missing(BackendError::Unexpected(problem)),
         (_, Some(ReadError::EXPIRED)) => ReadError::Expired(problem),
-        _ if need.pim => BackendError::Unexpected(problem.with_fix(fix)).into(),
         _ => BackendError::Unexpected(problem).into(),
     })
 }

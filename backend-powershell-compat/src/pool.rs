@@ -114,8 +114,9 @@ impl Pool {
     pub(crate) async fn read(&self, ask: Ask) -> Result<Reply, BackendError> {
         match self.ask(ask.clone(), None).await {
             Ok(reply) => Ok(reply),
-            Err(NoReply::Start(error @ BackendError::NotAuthorized(_))) => Err(error),
-            Err(NoReply::Start(_) | NoReply::Lost(_)) => Ok(self.ask(ask, None).await?),
+            // it was tried just now
+            Err(NoReply::Start(error)) => Err(error),
+            Err(NoReply::Lost(_)) => Ok(self.ask(ask, None).await?),
         }
     }
 
@@ -221,7 +222,10 @@ impl Workers {
         } = start(&self.config, self.choice.get()).await?;
         // Whoever comes first decides.
         self.choice.set(choice).ok();
-        self.state().diagnosis = Some(diagnosis);
+        let mut state = self.state();
+        state.diagnosis = Some(diagnosis);
+        state.failed = None;
+        drop(state);
         Ok(worker)
     }
 

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as Queue, OwnedMutexGuard};
 
-/// One password of an account at a time, in the order asked: a worker goes on with one whose asker has left, and another
-/// worker with the next one would overtake it.
+/// One password of an account at a time: a worker goes on with one whose asker has left, and another worker with the next one
+/// would overtake it.
 #[derive(Default)]
 pub(crate) struct Turns {
     queues: Mutex<HashMap<String, Arc<Queue<()>>>>,

@@ -20,6 +20,26 @@ async fn all(backend: &PowerShellBackend) -> Vec<Account> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_page_link_starts_again_and_gives_no_account_twice() {
+    let workshop = Workshop::with_accounts(1_500).await;
+    let backend = workshop.backend(Dialect::MicrosoftGraph);
+    workshop.fault("next", "expires");
+    let accounts = all(&backend).await;
+    assert_eq!(workshop.faults_left(), 0);
+    let ids: BTreeSet<_> = accounts.iter().map(|account| &account.id).collect();
+    assert_eq!(ids.len(), accounts.len());
+    assert_eq!(ids.len(), workshop.tenant().users().len());
+
+    workshop.fault("next", "expires-stays");
+    let listed: Vec<_> = backend.accounts(AccountQuery::All).collect().await;
+    let error = listed.last().unwrap().as_ref().unwrap_err();
+    assert!(
+        error.to_string().contains("Directory_ExpiredPageToken"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_is_listed_whole_in_every_dialect() {
     for dialect in DIALECTS {
         let workshop = Workshop::with_accounts(1_500).await;
