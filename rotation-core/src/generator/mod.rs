@@ -251,11 +251,12 @@ pub enum GenerateError {
     },
 }
 
-/// Characters of policies as a text, without a copy; they are all of ASCII.
+/// Characters of policies, which are all of ASCII, as a text, without a copy.
 fn text(characters: &mut Zeroizing<Vec<u8>>) -> Zeroizing<String> {
-    String::from_utf8(std::mem::take(&mut **characters))
-        .unwrap_or_default()
-        .into()
+    debug_assert!(characters.is_ascii());
+    let text = String::from_utf8(std::mem::take(&mut **characters));
+    let text = text.map_err(|error| Zeroizing::new(error.into_bytes()));
+    text.unwrap_or_default().into()
 }
 
 /// The binary logarithm, as exact as its type.

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::policy::{PassphraseRules, PasswordRules};
+use crate::policy::{Class, PassphraseRules, PasswordRules};
 
 /// Passwords of 8 characters, of `a`, `b`, `C` and `7` only, with few digits.
 fn tiny(minimums: [usize; 3], forbid: &[&str]) -> Generator {
@@ -85,6 +85,46 @@ fn candidates_are_uniform_before_forbidden_terms() {
             generator.draw_candidate(&mut rng).to_string()
         });
         assert!(found.abs() < 4.0, "{minimums:?}: {found}");
+    }
+}
+
+/// A string of 24 takes several random words, the last of them for fewer characters. One in five thousand lacks a class and is
+/// left out, which is too few to be seen here.
+#[test]
+fn every_place_is_uniform_and_none_tells_of_another() {
+    const PER_PAIR: usize = 100;
+    let rules = PasswordRules {
+        length: 24,
+        classes: [Class::Lower, Class::Upper, Class::Digit].into(),
+        exclude_look_alikes: false,
+        exclude_characters: ('i'..='z').chain('I'..='Z').chain(['8', '9']).collect(),
+        ..PasswordRules::default()
+    };
+    let policy = PasswordPolicy::new(rules).unwrap();
+    let pools = policy.pools().iter();
+    let size: usize = pools.map(|pool| pool.characters.len()).sum();
+    let in_a_word = word::in_a_word(size);
+    assert_eq!((size, in_a_word), (24, 13));
+    let generator = Generator::new(&policy).unwrap();
+    assert!(matches!(generator.form, Form::Characters(_, Some(_))));
+    let mut rng = StdRng::seed_from_u64(10);
+    let drawn: Vec<_> = (0..PER_PAIR * size * size)
+        .map(|_| generator.draw_candidate(&mut rng))
+        .collect();
+    let (freedom, mean) = ((size * size - 1) as f64, PER_PAIR as f64);
+    for place in 0..24 {
+        for other in [(place + 1) % 24, (place + in_a_word) % 24] {
+            let mut seen = BTreeMap::<_, usize>::new();
+            for text in &drawn {
+                let text = text.as_bytes();
+                *seen.entry((text[place], text[other])).or_default() += 1;
+            }
+            assert_eq!(seen.len(), size * size, "{place} {other}");
+            let square = |count: &usize| (*count as f64 - mean).powi(2) / mean;
+            let statistic: f64 = seen.values().map(square).sum();
+            let found = (statistic - freedom) / (2.0 * freedom).sqrt();
+            assert!(found.abs() < 5.0, "{place} {other}: {found}");
+        }
     }
 }
 
