@@ -31,7 +31,7 @@ impl<'a> Workshop<'a> {
         }
     }
 
-    /// As [`tenants`]. What is asked for again is made anew, and nobody signs in again for it who did before.
+    /// As [`tenants`](super::tenants). What is asked for again is made anew, and nobody signs in again for it who did before.
     ///
     /// # Errors
     /// As there.

@@ -213,7 +213,7 @@ fn a_sync_that_does_not_come_is_not_waited_for_for_ever() {
         "{summary}"
     );
     assert!(
-        problem.contains("password hash synchronisation"),
+        problem.contains("whether passwords are synced between the domain and the tenant"),
         "{summary}"
     );
     // what the domain has is in the store, and so is what the tenant has
