@@ -38,6 +38,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
 #[cfg(test)]
 mod tests {
     use super::TEMPLATE;
+    use crate::config::Config;
 
     #[test]
     fn the_template_shows_the_defaults() {
@@ -51,5 +52,28 @@ mod tests {
             ..rotation_core::Policy::default()
         };
         assert_eq!(written, example);
+    }
+
+    #[test]
+    fn every_table_that_is_commented_out_is_one_that_works() {
+        let (mut tables, mut in_table) = (0, false);
+        let text: String = TEMPLATE
+            .lines()
+            .map(|line| {
+                let commented = line.strip_prefix("# ");
+                let begins = commented.is_some_and(|line| line.starts_with('['));
+                tables += usize::from(begins);
+                in_table = commented.is_some() && (in_table || begins);
+                let line = commented.filter(|_| in_table).unwrap_or(line);
+                line.to_owned() + "\n"
+            })
+            .collect();
+        assert_eq!(tables, 5, "{text}");
+        let key = secret_stores::keygen().public;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rotation.toml");
+        std::fs::write(&path, text.replace("age1…", &key)).unwrap();
+        let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(config.tenants.len(), 2);
     }
 }
