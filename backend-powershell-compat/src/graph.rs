@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Tenant;
 use crate::failure::{Failure, HttpAnswer};
+use crate::outcome::TOKEN_FIX;
 use crate::pool::Pool;
 use crate::protocol::Ask;
 use crate::worker::Reply;
@@ -62,7 +63,7 @@ impl GraphReader for Graph {
         let claims = told.get("claims").and_then(|claims| claims.as_str());
         let claims = claims.and_then(Claims::parse).ok_or_else(|| {
             let message = "the session's access token is opaque: expected a JWT whose claims `tid` and `oid` say who we are";
-            BackendError::Unexpected(Problem::new(message).with_fix("check `environment`"))
+            BackendError::Unexpected(Problem::new(message).with_fix("check the tenant's cloud"))
         })?;
         if claims.are_of_another(&self.tenant) {
             let message = format!(
@@ -139,10 +140,7 @@ fn parse<T: DeserializeOwned>(answer: &HttpAnswer, need: &Need) -> Result<T, Rea
         ));
     }
     Err(match (answer.status, failure.code.as_deref()) {
-        (401, _) => {
-            let fix = "Graph does not accept the session's token: check the cloud, and this machine's clock";
-            BackendError::NotAuthorized(problem.with_fix(fix)).into()
-        }
+        (401, _) => BackendError::NotAuthorized(problem.with_fix(TOKEN_FIX)).into(),
         (403, _) if need.pim => BackendError::NotAuthorized(problem).into(),
         (403, _) => BackendError::NotAuthorized(problem.with_fix(grant)).into(),
         (404, Some(_)) => ReadError::Missing(BackendError::Unexpected(problem)),

@@ -8,6 +8,10 @@ use Says::{Anything, Category, Code, Kind, Message, NothingOfGraph, Number, Retr
 use Status::{Any, Class, Is, Unsaid};
 use Verdict::{NotSent, Refused, Throttled, Unknown};
 
+/// What to do when Graph refuses the session.
+pub(crate) const TOKEN_FIX: &str = "Graph does not accept the session's token: sign in again, and check the tenant's cloud and \
+     this machine's clock";
+
 /// What the failure of a cmdlet that sets a password means. The first row that matches decides.
 ///
 /// Sources: <https://learn.microsoft.com/graph/errors>, <https://learn.microsoft.com/graph/throttling>,
@@ -237,7 +241,7 @@ impl Fix {
                 "the account is deleted, or so new that this part of the directory does not know it yet: plan again"
             }
             Self::InBetween => {
-                "somebody answers in Graph's place: check the proxy and `environment`"
+                "somebody answers in Graph's place: check the proxy and the tenant's cloud"
             }
             Self::Krbtgt => {
                 "leave it out: it is reset by a procedure of its own, \
@@ -266,9 +270,7 @@ impl Fix {
                 "the account is in a restricted management administrative unit: assign the caller's role at the scope \
                  of that unit"
             }
-            Self::Token => {
-                "Graph does not accept the session's token: sign in again, and check `environment` and this machine's clock"
-            }
+            Self::Token => TOKEN_FIX,
         }
     }
 }
