@@ -2,7 +2,6 @@
 
 use rotation_core::{Problem, TenantId};
 
-use crate::preflight::ReadyTenant;
 use crate::wiring::Tenant;
 
 /// A tenant in which nothing was sent, and why: it let us not in, not set passwords, or not read its accounts. The other
@@ -30,13 +29,11 @@ impl Obstructed {
         }
     }
 
-    /// `ready`, which let us in and no further.
-    pub(crate) fn inside(ready: &ReadyTenant, problems: Vec<Problem>) -> Self {
+    /// `tenant`, which is `id`, let us in and no further.
+    pub(crate) fn inside(tenant: &Tenant, id: &TenantId, problems: Vec<Problem>) -> Self {
         Self {
-            place: ready.tenant.place,
-            name: ready.tenant.name.clone(),
-            id: Some(ready.caller.tenant.clone()),
-            problems,
+            id: Some(id.clone()),
+            ..Self::outside(tenant, problems)
         }
     }
 

@@ -50,6 +50,13 @@ pub(crate) struct ReadyTenant {
     pub(crate) caller: Caller,
 }
 
+impl ReadyTenant {
+    /// It let us in and no further.
+    fn obstructed(&self, problems: Vec<Problem>) -> Obstructed {
+        Obstructed::inside(&self.tenant, &self.caller.tenant, problems)
+    }
+}
+
 impl Ready {
     /// What a plan is bound to.
     pub(crate) fn plan_tenants(&self) -> Vec<PlanTenant> {
@@ -119,7 +126,7 @@ pub(crate) async fn check(
         if problems.is_empty() {
             ready.push(tenant);
         } else {
-            obstructed.push(Obstructed::inside(&tenant, problems));
+            obstructed.push(tenant.obstructed(problems));
         }
     }
     let Some(store) = store else {
@@ -152,7 +159,7 @@ pub(crate) fn unreadable(tenant: &ReadyTenant, error: &BackendError) -> Obstruct
     problem.message = message;
     output::note(name);
     tell_problem(&problem);
-    Obstructed::inside(tenant, vec![problem])
+    tenant.obstructed(vec![problem])
 }
 
 /// The token must be for the tenant that was configured.

@@ -1,6 +1,7 @@
 //! From the configuration to a store and one engine per tenant. Nothing is sent yet.
 
 mod at;
+mod candidate;
 mod credential;
 mod customers;
 mod powershell;
@@ -17,7 +18,7 @@ use crate::args::{Common, Sharded};
 use crate::config::{self, Config, nearest};
 use crate::exit::Failure;
 use crate::output;
-pub(crate) use customers::Candidate;
+pub(crate) use candidate::Candidate;
 pub(crate) use tenant::Tenant;
 pub(crate) use way::Way;
 pub(crate) use workshop::Workshop;
@@ -35,7 +36,26 @@ pub(crate) async fn tenants(
     common: &Common,
     sharded: Sharded,
 ) -> Result<Vec<Tenant>, Failure> {
-    Workshop::new(config).tenants(common, sharded).await
+    tenants_of(&mut Workshop::new(config), common, sharded).await
+}
+
+/// As [`tenants`]. What is asked for again is made anew, and nobody signs in again for it who did before.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn tenants_of(
+    workshop: &mut Workshop<'_>,
+    common: &Common,
+    sharded: Sharded,
+) -> Result<Vec<Tenant>, Failure> {
+    let asked = asked_of(workshop, common, sharded).await?;
+    let tenants = asked.into_iter().enumerate();
+    tenants
+        .map(|(place, mut asked)| {
+            let way = workshop.way(&mut asked)?;
+            Ok(Tenant::new(place, asked, way))
+        })
+        .collect()
 }
 
 /// The same as they are configured or listed, each with its place. That there is none in a shard is said, and no error.

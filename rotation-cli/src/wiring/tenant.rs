@@ -9,7 +9,7 @@ use rotation_core::{
 };
 use uuid::Uuid;
 
-use super::customers::Candidate;
+use super::candidate::Candidate;
 use super::way::Way;
 use crate::config::{self, Batch, Config};
 use crate::exit::Failure;

@@ -5,12 +5,10 @@ use rotation_core::RateControl;
 use uuid::Uuid;
 
 use super::at::At;
+use super::candidate::Candidate;
 use super::credential::Credentials;
-use super::customers::Candidate;
-use super::tenant::Tenant;
+use super::powershell;
 use super::way::Way;
-use super::{asked_of, powershell};
-use crate::args::{Common, Sharded};
 use crate::config::{self, Config, ConfigError, nearest};
 use crate::exit::Failure;
 
@@ -29,25 +27,6 @@ impl<'a> Workshop<'a> {
             rate: RateControl::with_requests_at_once(config.engine.requests_at_once),
             credentials: Credentials::default(),
         }
-    }
-
-    /// As [`tenants`](super::tenants). What is asked for again is made anew, and nobody signs in again for it who did before.
-    ///
-    /// # Errors
-    /// As there.
-    pub(crate) async fn tenants(
-        &mut self,
-        common: &Common,
-        sharded: Sharded,
-    ) -> Result<Vec<Tenant>, Failure> {
-        let asked = asked_of(self, common, sharded).await?;
-        let tenants = asked.into_iter().enumerate();
-        tenants
-            .map(|(place, mut asked)| {
-                let way = self.way(&mut asked)?;
-                Ok(Tenant::new(place, asked, way))
-            })
-            .collect()
     }
 
     /// The way to `candidate`'s directory, made unless it was before.

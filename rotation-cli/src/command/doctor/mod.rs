@@ -23,7 +23,7 @@ use crate::output;
 use crate::preflight::{check_domain, check_role, check_tenant, configured_twice};
 use crate::role;
 use crate::wiring::store::{self, Stores};
-use crate::wiring::{Tenant, Way, Workshop};
+use crate::wiring::{self, Tenant, Way, Workshop};
 use accounts::Accounts;
 use checklist::Checklist;
 
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure> {
     let config = Config::load(common.config()).map_err(Failure::usage)?;
     let mut workshop = Workshop::new(&config);
-    let mut tenants = workshop.tenants(common, Sharded::default()).await?;
+    let mut tenants = wiring::tenants_of(&mut workshop, common, Sharded::default()).await?;
     let until = args.wait.map(|wait| Instant::now() + wait.into());
     let (mut lists, mut missing) = look(&config, common, &tenants).await?;
     if until.is_some() {
@@ -50,7 +50,7 @@ pub(super) async fn run(common: &Common, args: &Doctor) -> Result<Exit, Failure>
         tokio::time::sleep(PAUSE.min(left)).await;
         if config.tenants.iter().any(|one| one.customers.is_some()) {
             // who they are, and what we may do there, can change meanwhile
-            tenants = workshop.tenants(common, Sharded::default()).await?;
+            tenants = wiring::tenants_of(&mut workshop, common, Sharded::default()).await?;
         }
         for tenant in &tenants {
             if let Some(graph) = tenant.way.graph() {
