@@ -17,7 +17,8 @@ use crate::failure::{Failure, HttpAnswer};
 use crate::graph::Graph;
 use crate::pool::Pool;
 use crate::protocol::Ask;
-use crate::worker::{Reply, Secret};
+use crate::secret::Secret;
+use crate::worker::Reply;
 use crate::{ConfigError, azuread, domain, outcome};
 
 /// One tenant or domain, through PowerShell. Clones share their workers.

@@ -47,6 +47,7 @@ mod pool;
 mod protocol;
 mod redact;
 pub mod script;
+mod secret;
 mod start;
 mod streamed;
 mod turns;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::redact::gives_away;
-use crate::worker::Secret;
+use crate::secret::Secret;
 
 /// How many lines are kept, the last ones.
 const KEPT: usize = 20;

@@ -10,9 +10,10 @@ use crate::config::PowerShellConfig;
 use crate::diagnosis::Diagnosis;
 use crate::dialect::Dialect;
 use crate::protocol::Ask;
+use crate::secret::Secret;
 use crate::start::{Choice, Started, start};
 use crate::turns::Turns;
-use crate::worker::{Lost, Reply, Secret, Worker};
+use crate::worker::{Lost, Reply, Worker};
 
 /// How many workers in a row may turn out dead before they are told anything.
 const ATTEMPTS: usize = 4;

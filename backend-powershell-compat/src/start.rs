@@ -13,7 +13,8 @@ use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::locate;
 use crate::protocol::{Ask, Record, SignInWords};
-use crate::worker::{Reply, Secret, Worker};
+use crate::secret::Secret;
+use crate::worker::{Reply, Worker};
 
 /// What a person is asked to consent to, who then acts with what of it they may do anyway
 /// (<https://learn.microsoft.com/graph/permissions-reference>).

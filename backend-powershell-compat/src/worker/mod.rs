@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rotation_core::{BackendError, Password, Problem};
-use secrecy::{ExposeSecret, SecretString};
+use rotation_core::{BackendError, Problem};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -22,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::ear::Ear;
 use crate::overheard::Overheard;
 use crate::protocol::{Ask, PROTOCOL, Record, lines};
+use crate::secret::Secret;
 
 use end::End;
 use process::{cannot_start, spawn};
@@ -29,22 +29,6 @@ use talk::{Asked, Parts, Talk};
 
 /// What `bootstrap.ps1` prints where it may not start the worker.
 const RESTRICTED: &str = "rotation: language mode";
-
-/// What must not be shown.
-#[derive(Clone)]
-pub(crate) enum Secret {
-    Credential(SecretString),
-    Password(Arc<Password>),
-}
-
-impl Secret {
-    pub(crate) fn expose(&self) -> &str {
-        match self {
-            Self::Credential(secret) => secret.expose_secret(),
-            Self::Password(password) => password.expose(),
-        }
-    }
-}
 
 /// Asks one process. Once this is dropped, the process is told to end.
 pub(crate) struct Worker {

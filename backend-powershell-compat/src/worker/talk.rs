@@ -14,10 +14,11 @@ use zeroize::Zeroizing;
 
 use super::end::End;
 use super::process::{GRACE, finish};
-use super::{Lost, Reply, Secret};
+use super::{Lost, Reply};
 use crate::ear::{Ear, Heard};
 use crate::overheard::Overheard;
 use crate::protocol::{Answer, Says};
+use crate::secret::Secret;
 
 /// How much is read at once.
 const PIECE: usize = 64 << 10;
