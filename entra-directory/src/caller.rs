@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use rotation_core::{AccountId, BackendError, Caller, TenantId};
 
-use crate::{GraphReader, roles};
+use crate::reader::GraphReader;
+use crate::roles;
 
 /// Who we are: tenant, identity and permissions from the token, roles from the directory; with `pim`, also those that we are
 /// eligible for.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use rotation_core::{Account, AccountId, BackendError, Holdings, RoleTable, Scope, UnitId};
 use uuid::Uuid;
 
+use crate::domains;
+use crate::reader::GraphReader;
+use crate::roles;
+use crate::units;
 use crate::users::User;
-use crate::{GraphReader, domains, roles, units};
 
 /// What must be known of a tenant before the first of its accounts can be described.
 pub(crate) struct Directory {

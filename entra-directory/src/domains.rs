@@ -4,9 +4,9 @@ use std::sync::Arc;
 use rotation_core::BackendError;
 use serde::Deserialize;
 
-use crate::GraphReader;
 use crate::need::READ_DOMAINS;
 use crate::page::Pages;
+use crate::reader::GraphReader;
 
 /// What a domain whose passwords never expire says; it may also say nothing.
 const NEVER: i64 = 2_147_483_647;

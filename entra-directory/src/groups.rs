@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::need::{READ_ELIGIBLE, READ_GROUPS};
 use crate::page::Pages;
-use crate::{GraphReader, ReadError};
+use crate::reader::{GraphReader, ReadError};
 
 /// How many groups are read at the same time. A tenant has at most 500 that can hold a role.
 const AT_ONCE: usize = 8;

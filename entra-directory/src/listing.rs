@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::directory::Directory;
 use crate::need::READ_USERS;
 use crate::page::{Ahead, Pages};
+use crate::reader::{GraphReader, ReadError};
 use crate::users::{self, User};
-use crate::{GraphReader, ReadError};
 
 /// How many accounts are read at the same time when they are named one by one.
 const AT_ONCE: usize = 8;

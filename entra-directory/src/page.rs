@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use crate::{GraphReader, Need, ReadError};
+use crate::need::Need;
+use crate::reader::{GraphReader, ReadError};
 
 /// So many items may be read at once.
 const MOST: usize = 1_000_000;

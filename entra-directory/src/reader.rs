@@ -3,7 +3,8 @@ use std::hash::Hash;
 use rotation_core::{BackendError, Problem};
 use serde::de::DeserializeOwned;
 
-use crate::{Claims, Need};
+use crate::claims::Claims;
+use crate::need::Need;
 
 /// Carries reads to the Microsoft Graph of one tenant, and its answers back. Reading changes nothing, so a reader repeats
 /// what was answered with "later", or not at all.

@@ -5,9 +5,11 @@ use rotation_core::{BackendError, GivenRole, RoleId, RoleTable};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::need::{READ_ASSIGNMENTS, READ_ELIGIBILITIES};
+use crate::groups;
+use crate::need::{Need, READ_ASSIGNMENTS, READ_ELIGIBILITIES};
 use crate::page::Pages;
-use crate::{GraphReader, Need, groups, units};
+use crate::reader::GraphReader;
+use crate::units;
 
 /// The definition id of a built-in role is its template id
 /// (<https://learn.microsoft.com/graph/api/resources/unifiedroleassignment>).

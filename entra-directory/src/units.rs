@@ -5,10 +5,10 @@ use rotation_core::BackendError;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::GraphReader;
 use crate::groups::Object;
 use crate::need::READ_UNITS;
 use crate::page::Pages;
+use crate::reader::GraphReader;
 
 /// <https://learn.microsoft.com/graph/api/resources/administrativeunit>
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::need::{READ_CHANGE, READ_SYNCED, READ_USERS};
 use crate::path::user_path;
-use crate::{GraphReader, ReadError};
+use crate::reader::{GraphReader, ReadError};
 
 /// Everything that a plan looks at: without `$select` Graph leaves most of it out.
 const SELECT: &str = "$select=id,userPrincipalName,displayName,accountEnabled,userType,\
