@@ -113,14 +113,16 @@ pub(crate) fn request(call: &Call<'_>) -> Result<Reply, GraphError> {
             })?;
             "Provisioned"
         }
+        "adminUpdate" => {
+            if request.justification.unwrap_or_default().trim().is_empty() {
+                return Err(against_policy("JustificationRule"));
+            }
+            assignment.ends = end(call, request.schedule_info)?;
+            change(call, &assignment).ok_or_else(unassigned)?;
+            "Provisioned"
+        }
         "adminRemove" => {
-            let removed = remove(call, &assignment.id);
-            removed.ok_or_else(|| {
-                refused(
-                    "RoleAssignmentDoesNotExist",
-                    "The Role assignment does not exist.",
-                )
-            })?;
+            remove(call, &assignment.id).ok_or_else(unassigned)?;
             "Revoked"
         }
         other => {
@@ -193,6 +195,14 @@ fn add(call: &Call<'_>, assignment: Assignment) -> Option<()> {
     })
 }
 
+fn change(call: &Call<'_>, assignment: &Assignment) -> Option<()> {
+    call.directory.change_access(|access| {
+        let mut known = access.assignments.iter_mut();
+        known.find(|known| known.id == assignment.id)?.ends = assignment.ends;
+        Some(())
+    })
+}
+
 fn remove(call: &Call<'_>, id: &str) -> Option<()> {
     call.directory.change_access(|access| {
         let mut known = access.assignments.iter();
@@ -225,6 +235,11 @@ fn end(call: &Call<'_>, schedule: Option<Schedule>) -> Result<Option<Timestamp>,
         Some(latest) if end.is_none_or(|end| latest < end) => Err(against_policy("ExpirationRule")),
         _ => Ok(end),
     }
+}
+
+fn unassigned() -> GraphError {
+    let message = "The Role assignment does not exist.";
+    refused("RoleAssignmentDoesNotExist", message)
 }
 
 /// The settings of the role say no.

@@ -270,11 +270,21 @@ async fn pim_makes_an_assignment_that_ends_and_asks_why() {
     );
     let instances = "/roleManagement/directory/roleAssignmentScheduleInstances";
     let filter = format!("{instances}?$filter=principalId eq '{id}'");
-    assert!(client.all(&filter).await[0]["endDateTime"].is_string());
+    let end = client.all(&filter).await[0]["endDateTime"].clone();
+    assert!(end.is_string());
+    let sooner = json!({"type": "afterDuration", "duration": "P90D"});
+    let update = request("adminUpdate", "sooner", sooner);
+    assert_eq!(post(&client, path, &update).await.0, 201);
+    let sooner = client.all(&filter).await[0]["endDateTime"].clone();
+    assert!(sooner.as_str() < end.as_str(), "{sooner} {end}");
     let remove = request("adminRemove", "no more", half_a_year());
     assert_eq!(post(&client, path, &remove).await.0, 201);
     assert_eq!(
         code(&post(&client, path, &remove).await.1),
+        "RoleAssignmentDoesNotExist"
+    );
+    assert_eq!(
+        code(&post(&client, path, &update).await.1),
         "RoleAssignmentDoesNotExist"
     );
 
