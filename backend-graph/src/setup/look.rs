@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use entra_directory::need::{READ_ASSIGNMENTS, READ_GROUPS};
 use entra_directory::{Claims, GraphReader as _, Need, Pages};
-use rotation_core::{BackendError, Problem};
+use jiff::Timestamp;
+use rotation_core::{BackendError, Clock, Problem, SystemClock};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use super::present::{Granted, Group, Present, RoleRow};
 use super::request::GRAPH_APP;
 use super::wanted::{Through, Wanted};
 use crate::client::Client;
+use crate::role_ends::{ActiveRole, active_roles};
 
 const READ_APPS: Need = Need {
     to: "read the service principals",
@@ -72,6 +74,8 @@ impl Present {
             home: false,
             granted: Vec::new(),
             role: None,
+            role_ends: None,
+            read_at: SystemClock.now(),
             other_roles: false,
             group: None,
         };
@@ -126,7 +130,29 @@ impl Present {
             let stronger = others.into_iter().find(|row| row.covers(self.wanted.role));
             self.role = wanted.into_iter().next().or(stronger);
         }
+        if matches!(self.wanted.through, Through::Pim { .. }) {
+            self.role_ends = self.read_role_end(client, principal).await?;
+        }
         Ok(())
+    }
+
+    async fn read_role_end(
+        &self,
+        client: &Arc<Client>,
+        principal: Uuid,
+    ) -> Result<Option<Timestamp>, BackendError> {
+        let active = match active_roles(client, principal).await {
+            // without PIM no role ends
+            Err(BackendError::Unexpected(_)) => return Ok(None),
+            active => active?,
+        };
+        let is_wanted = |active: &&ActiveRole| {
+            active.role_definition_id == self.wanted.role
+                && active.directory_scope_id.as_deref() == Some("/")
+        };
+        let ends = active.iter().filter(is_wanted);
+        let ends: Option<Vec<_>> = ends.map(|active| active.end_date_time).collect();
+        Ok(ends.and_then(|ends| ends.into_iter().max()))
     }
 
     /// Whoever acts may own the group, having created it, and could assign itself any role. Graph lists no service principals

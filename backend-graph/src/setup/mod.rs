@@ -157,7 +157,7 @@ impl Setup {
                 ])
             }
             Step::Group => Request::delete(&["groups", group]),
-            Step::Role => match &self.wanted.through {
+            Step::Role | Step::Prolong => match &self.wanted.through {
                 Through::Pim { justification, .. } => {
                     let why = match justification.as_str() {
                         "" => json!({}),

@@ -1,5 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use rotation_core::RoleId;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -20,6 +22,9 @@ pub struct Present {
     pub(super) home: bool,
     pub(super) granted: Vec<Granted>,
     pub(super) role: Option<RoleRow>,
+    /// When that ends, if it does and is to last.
+    pub(super) role_ends: Option<Timestamp>,
+    pub(super) read_at: Timestamp,
     /// Whether it holds roles besides the one that is wanted.
     pub(super) other_roles: bool,
     pub(super) group: Option<Group>,
@@ -105,11 +110,24 @@ impl Present {
         }
         if self.role.is_none() {
             steps.push(Step::Role);
+        } else if self.is_to_last_longer() {
+            steps.push(Step::Prolong);
         }
         if self.wanted.through == Through::Group && !self.group.is_some_and(|group| group.member) {
             steps.push(Step::Member);
         }
         steps
+    }
+
+    /// Whether the role ends that is wanted without an end, or less than half of the time is left that is wanted: it would be
+    /// prolonged each time if it were prolonged as soon as any of it was gone.
+    fn is_to_last_longer(&self) -> bool {
+        let (Some(ends), Through::Pim { lasts, .. }) = (self.role_ends, &self.wanted.through)
+        else {
+            return false;
+        };
+        let left = Duration::try_from(ends.duration_since(self.read_at)).unwrap_or_default();
+        lasts.is_none_or(|lasts| left < lasts / 2)
     }
 
     /// What to know before that is done, in words: which group is used that is there already.

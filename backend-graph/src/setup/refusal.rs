@@ -42,10 +42,10 @@ impl Doing {
                 "Group.ReadWrite.All, and RoleManagement.ReadWrite.Directory too,",
                 ROLES,
             ),
-            Step::Role if matches!(wanted.through, Through::Pim { .. }) => {
+            Step::Role | Step::Prolong if matches!(wanted.through, Through::Pim { .. }) => {
                 ("RoleAssignmentSchedule.ReadWrite.Directory", ROLES)
             }
-            Step::Role => ("RoleManagement.ReadWrite.Directory", ROLES),
+            Step::Role | Step::Prolong => ("RoleManagement.ReadWrite.Directory", ROLES),
         };
         Self {
             words,

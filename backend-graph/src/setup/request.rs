@@ -211,7 +211,7 @@ impl Request {
                     "securityEnabled": true,
                 }),
             ),
-            Step::Role => match &wanted.through {
+            Step::Role | Step::Prolong => match &wanted.through {
                 Through::Direct => Self::assigning(wanted.role, principal),
                 Through::Group => Self::assigning(wanted.role, group),
                 Through::Pim {
@@ -224,8 +224,12 @@ impl Request {
                         }
                         None => json!({"type": "noExpiration"}),
                     };
+                    let action = match step {
+                        Step::Prolong => "adminUpdate",
+                        _ => "adminAssign",
+                    };
                     Self::requesting(
-                        "adminAssign",
+                        action,
                         wanted.role,
                         principal,
                         &json!({

@@ -52,6 +52,8 @@ pub enum Step {
     Group,
     /// Assigning the role: to the service principal or the group.
     Role,
+    /// Letting the role last longer that Privileged Identity Management has assigned.
+    Prolong,
     /// Putting the service principal into the group.
     Member,
 }
@@ -122,6 +124,16 @@ impl Wanted {
                     Lasting(*lasts)
                 ),
             },
+            Step::Prolong => {
+                let lasts = match self.through {
+                    Through::Pim { lasts, .. } => lasts,
+                    Through::Direct | Through::Group => None,
+                };
+                let lasting = Lasting(lasts);
+                format!(
+                    "let {role} of the service principal last longer in PIM, {lasting} from now"
+                )
+            }
             Step::Member => format!("put the service principal into the group \"{group}\""),
         }
     }
@@ -136,7 +148,7 @@ impl Wanted {
             }
             Step::Permission(name) => format!("take away the application permission {name}"),
             Step::Group => format!("delete the group \"{group}\""),
-            Step::Role => match &self.through {
+            Step::Role | Step::Prolong => match &self.through {
                 Through::Group => format!("take {role} away from the group \"{group}\""),
                 Through::Direct | Through::Pim { .. } => {
                     format!("take {role} away from the service principal")

@@ -532,6 +532,30 @@ fn taking_away_an_assignment_of_pim_takes_no_justification_and_points_to_no_prin
 }
 
 #[test]
+fn an_assignment_of_pim_that_runs_is_prolonged_once_half_of_it_is_gone() {
+    let world = one();
+    let lasting = |lasts| [&HALF_A_YEAR[..4], lasts].concat();
+    let prolongs = |way: &[&str], words: &str| {
+        let prolonged = setup(&world, way);
+        assert_eq!(prolonged.code, Some(0), "{way:?}: {prolonged:?}");
+        assert!(prolonged.stdout.contains(words), "{way:?}: {prolonged:?}");
+    };
+    let (nothing, until) = ("nothing was changed", "last longer in PIM");
+    prolongs(&lasting(&["--for", "180d"]), "by an active assignment");
+    prolongs(&lasting(&["--for", "180d"]), nothing);
+    prolongs(&lasting(&["--for", "359d"]), nothing);
+    let words =
+        "let User Administrator of the service principal last longer in PIM, for 361 days from now";
+    prolongs(&lasting(&["--for", "361d"]), words);
+    prolongs(&lasting(&["--for", "361d"]), nothing);
+    prolongs(&lasting(&[]), until);
+    prolongs(&lasting(&[]), nothing);
+    // what never ends is not shortened
+    prolongs(&lasting(&["--for", "180d"]), nothing);
+    assert_eq!(held(&world).unwrap().1, [Role::USER_ADMINISTRATOR]);
+}
+
+#[test]
 fn doctor_waits_for_what_setup_has_granted() {
     let lag = Duration::from_secs(3600);
     let world = world([bare("contoso.onmicrosoft.com").permission_lag(lag)]);

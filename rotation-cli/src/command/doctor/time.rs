@@ -81,8 +81,8 @@ pub(super) async fn check_roles(graph: &GraphBackend, list: &mut Checklist) {
         let (role, day) = (end.role, end.until.strftime("%Y-%m-%d"));
         if end.until.duration_since(clock::now()) < SOON {
             let problem = Problem::new(format!("{role} ends on {day}"));
-            let fix = "have the assignment prolonged in Privileged Identity Management, or once it has ended made anew: `rotation \
-                       setup --through pim`";
+            let fix =
+                "prolong the assignment: `rotation setup --through pim`, with `--for` so long";
             list.advise(&problem.with_fix(fix));
         } else {
             list.right(format!("{role} lasts until {day}"));
