@@ -14,7 +14,7 @@ const INTRODUCTION: &str = "\
 
 `rotation` translates what it is answered into a cause and a fix, and shows both, with the code and the request id by which Microsoft
 finds the request. These are the tables in the code; a test keeps this page the same
-(`ROTATION_WRITE_DOCS=1 cargo test -p backend-graph errors_page` writes it).
+(`ROTATION_WRITE_DOCS=1 cargo test -p backend-graph errors_page` writes it). What they call `tenant` is the `id` of a `[[tenant]]`.
 
 ";
 

@@ -21,16 +21,16 @@
 //! How a request travels:
 //!
 //! ```text
-//! backend ─► listing ─► page ─┐                    ┌─► sign_in ─► token endpoint
-//!    │          └─► directory ─┼─► retry ─► client ─┤
-//!    │  (roles, groups, units) ┘    (reads only)    └─► address ─► Graph ─► answer
-//!    │                             sign_in: auth ─► assertion ─► certificate | federation
-//!    │                                         └─► device_code | managed_identity | the Azure CLI
-//!    ├─► customers ─► page                             (a partner's tenant)
-//!    ├─► body ─► client ─► outcome                (the only origin a token goes to)
-//!    ├─► batch ─► client ─► batch_answer ─► outcome of each item
-//!    └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
-//! setup ─► client                                      (an administrator's: gives an app its rights)
+//! backend ─┬─► entra_directory ─► reads ─► client         (who is in the tenant, and who we are)
+//!          ├─► customers ─► relationship ─► entra_directory  (a partner's tenant)
+//!          ├─► body ─► client ─► outcome
+//!          ├─► batch ─► client ─► batch_answer ─► outcome of each item
+//!          └─► password_flow ─► client ─► token endpoint    (to sign in as an account)
+//! setup ─► client                                           (an administrator's: gives an app its rights)
+//!
+//! client ─┬─► address ─► Graph ─► answer                    (the only origin a token goes to)
+//!         └─► sign_in: auth ─┬─► assertion ─► certificate | federation
+//!                            └─► device_code | managed_identity | the Azure CLI
 //! ```
 
 mod address;

@@ -26,7 +26,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, Failure> {
             "Wrote {name}. Next:\n\
              1. rotation keygen --out key.txt   a key pair: its public key goes into `recipients`, the file away\n\
              2. fill in the rest of {name}: [[tenant]], and how the client secret is found\n\
-             3. rotation doctor                 what the app still lacks; rotation setup gives it\n\
+             3. rotation doctor                 what the app still lacks; rotation setup --as device-code gives it\n\
              4. rotation plan                   what would be rotated; changes nothing\n\
              5. rotation apply --max 1          one account; then the rest, without --max\n\
              To see it work first, without a tenant: rotation demo"
