@@ -111,15 +111,12 @@ pub(super) fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The secret that `path` has.
 pub(super) fn read(path: &Path) -> io::Result<SecretString> {
-    // one byte more than is read, so that the buffer never grows and leaves a copy behind
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
-    File::open(path)?
-        .take(LONGEST as u64)
-        .read_to_string(&mut text)?;
-    if text.len() == LONGEST {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(exact(&text))
+    let bytes = read_bytes(path)?;
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        // it says where, and not what
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    })?;
+    Ok(exact(text))
 }
 
 /// Without the line end that editors add, in a buffer that need not shrink.
