@@ -479,6 +479,18 @@ fn a_group_that_is_there_already_gets_no_role_that_others_would_come_to_hold() {
     }
 }
 
+/// Members of a group that are apps are asked for apart: whoever cannot see them cannot tell that there is nobody else.
+#[test]
+fn a_group_whose_apps_cannot_be_seen_gets_no_role() {
+    let group = Group::role_assignable("Password rotation: User Administrator");
+    let world = world([bare("contoso.onmicrosoft.com").group(group)]);
+    let unseen = Fault::new(Effect::status(403)).endpoint(Endpoint::GroupMemberApps);
+    world.server.add_fault(unseen);
+    let (code, reports) = reports(&world, &["--through", "group"]);
+    assert_eq!(code, Some(4), "{reports:?}");
+    assert_eq!(writes(&world), 0, "{reports:?}");
+}
+
 #[test]
 fn a_group_that_is_there_already_with_nobody_else_is_used_and_that_is_said() {
     let upn = "assigner@contoso.onmicrosoft.com";
